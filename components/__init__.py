@@ -1,0 +1,1 @@
+"""What exists in the cloud: Pulumi components, the catalog of what the clouds offer, and the settings."""

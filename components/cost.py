@@ -1,0 +1,51 @@
+"""What a stack costs a month, from the configuration alone: no cloud is asked. Dollars before tax and traffic."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from components import catalog
+from components.topology import Stack
+
+
+@dataclass(frozen=True)
+class Line:
+    """One kind of thing: how many, and dollars a month for each and for all."""
+
+    item: str
+    count: int
+    each: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        """Dollars a month for all of them."""
+        return self.count * self.each
+
+
+def monthly(stack: Stack) -> tuple[Line, ...]:
+    """Return what a stack is made of and what it costs a month; Cloudflare's plan is not in it (facts not public)."""
+    return tuple(_lines(stack))
+
+
+def total(stack: Stack) -> Decimal:
+    """Return dollars a month for the whole stack."""
+    return sum((line.total for line in monthly(stack)), Decimal(0))
+
+
+def _lines(stack: Stack) -> Iterator[Line]:
+    for name, _, role, group in stack.groups():
+        servers = group.count * len(group.generations)
+        plan = catalog.PLANS[group.plan]
+        yield Line(f"{name}: {role} servers, {group.plan}", servers, plan.price)
+        yield Line(f"{name}: {role} servers' backups", servers, plan.backups)
+    for name, environment in stack.environments.items():
+        yield Line(f"{name}: NodeBalancers", len(environment.groups), catalog.NODE_BALANCER_PRICE)
+        database = environment.database
+        price = catalog.DATABASE_PLANS[database.plan].price_by_nodes[database.nodes]
+        yield Line(f"{name}: PostgreSQL, {database.nodes} of {database.plan}", 1, price)
+    if stack.ops is not None:
+        plan = catalog.PLANS[stack.ops.plan]
+        yield Line(f"ops server, {stack.ops.plan}", 1, plan.price)
+        yield Line("ops server's backups", 1, plan.backups)
+    if any(environment.database.copies for environment in stack.environments.values()):
+        yield Line("object storage for copies", 1, catalog.OBJECT_STORAGE_PRICE)

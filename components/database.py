@@ -1,0 +1,80 @@
+"""The managed PostgreSQL of an environment, and who may reach it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components import catalog
+from components.sdk import linode
+from components.topology import Database as Settings
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@dataclass(frozen=True)
+class DatabaseArgs:
+    """A database's label, region and settings."""
+
+    label: str
+    region: str
+    settings: Settings
+
+
+class Database(pulumi.ComponentResource):
+    """A managed PostgreSQL that nobody may reach until `admit` is called. It is protected: it holds data.
+
+    Resources: DatabasePostgresqlV2, DatabaseAccessControls.
+
+    Attributes:
+        connection: how to connect, TLS required: host, port, name, user, password, ca_cert (PEM). A secret.
+    """
+
+    def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("chat-tonic:database:Database", name, None, opts)
+        self._name = name
+        settings = args.settings
+        self.resource = linode.DatabasePostgresqlV2(
+            f"{name}-cluster",
+            label=args.label,
+            region=args.region,
+            engine_id=f"postgresql/{settings.version}",
+            type=settings.plan,
+            cluster_size=settings.nodes,
+            updates=linode.DatabasePostgresqlV2UpdatesArgs(
+                day_of_week=_DAYS.index(settings.maintenance.day) + 1,
+                hour_of_day=settings.maintenance.hour,
+                duration=4,
+                frequency="weekly",
+            ),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=True,
+                delete_before_replace=True,
+                # The allow list is DatabaseAccessControls' alone.
+                ignore_changes=["allowLists"],
+                # The provider's own limit for a deletion, five minutes, is less than one takes.
+                custom_timeouts=pulumi.CustomTimeouts(create="2h", update="2h", delete="30m"),
+            ),
+        )
+        self.connection: pulumi.Output[dict[str, str | int]] = pulumi.Output.secret(
+            pulumi.Output.all(
+                host=self.resource.host_primary,
+                port=self.resource.port,
+                name=catalog.DATABASE_NAME,
+                user=self.resource.root_username,
+                password=self.resource.root_password,
+                ca_cert=self.resource.ca_cert,
+            )
+        )
+        self.register_outputs({"host": self.resource.host_primary, "port": self.resource.port})
+
+    def admit(self, addresses: Sequence[pulumi.Input[str]]) -> None:
+        """Let exactly these IPv4 addresses reach the database."""
+        linode.DatabaseAccessControls(
+            f"{self._name}-access",
+            database_id=self.resource.id.apply(int),
+            database_type="postgresql",
+            allow_lists=[pulumi.Output.concat(address, "/32") for address in addresses],
+            opts=pulumi.ResourceOptions(parent=self, deleted_with=self.resource),
+        )

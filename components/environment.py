@@ -1,0 +1,214 @@
+"""An environment: a whole platform that shares nothing with its neighbours but the zone and the ops server.
+
+The order is database, servers, the database's allow list, balancers, names: each waits for what it needs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components import labels, user_data
+from components.alarms import Alarms, AlarmsArgs
+from components.copies import Copies, CopiesArgs
+from components.database import Database, DatabaseArgs
+from components.dns import BalancedName, NameArgs, ProxiedName
+from components.inputs import Inputs
+from components.load_balancer import LoadBalancer, LoadBalancerArgs
+from components.network import Firewall, FirewallArgs, firewall_label, server_doors
+from components.ops import OpsServer
+from components.servers import Server, ServerGroup, ServerGroupArgs
+from components.topology import Stack
+
+
+@dataclass(frozen=True)
+class EnvironmentArgs:
+    """An environment of a stack, by its name in the settings.
+
+    `public_sources` are the networks, in CIDR, that reach a published environment's balancers: Cloudflare's.
+    `copies_provider` is the copies account's, where the stack has copies.
+    """
+
+    stack_name: str
+    stack: Stack
+    environment: str
+    inputs: Inputs
+    public_sources: Sequence[str]
+    ops: OpsServer | None
+    copies_provider: pulumi.ProviderResource | None
+
+
+class Environment(pulumi.ComponentResource):
+    """One environment.
+
+    Components: Firewall, Database, Copies, and for each role a ServerGroup, a LoadBalancer and its name; Alarms.
+
+    Attributes:
+        servers: label and public address of every server, by role.
+        balancers: public address of each role's balancer.
+        copies: bucket and endpoint of the database copies; empty where there are none.
+    """
+
+    def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("chat-tonic:environment:Environment", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._settings = args.stack.environments[args.environment]
+        self._parts = (args.stack.label, self._settings.label)
+        self._tags = {"stack": args.stack_name, "environment": args.environment}
+
+        database = Database(
+            f"{name}-database",
+            DatabaseArgs(labels.label("database", *self._parts, "db"), args.stack.region, self._settings.database),
+            self._child,
+        )
+        self.copies = self._copies()
+        groups = self._groups(database)
+        database.admit(
+            [
+                *(server.address for role, group in groups.items() for server in group if args.stack.roles[role].database),
+                *([args.ops.address] if args.ops and self._settings.database.copies else []),
+            ]
+        )
+        balancers = {role: self._balancer(role, servers) for role, servers in groups.items()}
+        if self._settings.publish != "none":
+            self._publish(balancers)
+        self.servers: dict[str, list[dict[str, pulumi.Input[str]]]] = {
+            role: [{"label": server.label, "address": server.address} for server in servers]
+            for role, servers in groups.items()
+        }
+        self.balancers: dict[str, pulumi.Output[str]] = {role: each.address for role, each in balancers.items()}
+        self.register_outputs({"servers": self.servers, "balancers": self.balancers, "copies": self.copies})
+
+    def _copies(self) -> dict[str, pulumi.Output[str]]:
+        args, region = self._args, self._args.stack.copy_region()
+        if not self._settings.database.copies or region is None:
+            return {}
+        copies = Copies(
+            f"{self._name}-copies",
+            CopiesArgs(self._parts, region),
+            pulumi.ResourceOptions(parent=self, providers=[args.copies_provider] if args.copies_provider else None),
+        )
+        return {"bucket": copies.bucket, "endpoint": copies.endpoint}
+
+    def _groups(self, database: Database) -> dict[str, tuple[Server, ...]]:
+        stack = self._args.stack
+        ssh_addresses = [self._args.ops.address] if self._args.ops else []
+        firewall = Firewall(
+            f"{self._name}-servers",
+            FirewallArgs(
+                firewall_label(*self._parts, "servers"),
+                labels.tags(**self._tags),
+                server_doors(stack.admin_sources, ssh_addresses),
+            ),
+            self._child,
+        )
+        return {
+            role: ServerGroup(
+                f"{self._name}-{role}",
+                ServerGroupArgs(
+                    parts=self._parts,
+                    role=role,
+                    region=stack.region,
+                    group=group,
+                    images=stack.generations,
+                    tags=self._tags,
+                    firewall=firewall,
+                    user_data=self._user_data(role, database, ssh_addresses),
+                ),
+                self._child,
+            ).servers
+            for role, group in self._settings.groups.items()
+        }
+
+    def _user_data(
+        self, role: str, database: Database, ssh_addresses: Sequence[pulumi.Output[str]]
+    ) -> Callable[[str], pulumi.Output[str]]:
+        """Return what renders the cloud-init of a role's server from its label, once the cloud has said the rest."""
+        stack, inputs = self._args.stack, self._args.inputs
+        settings = stack.roles[role]
+        host = stack.host(self._args.environment, role)
+        known = pulumi.Output.all(
+            host_key=inputs.secret(f"hostKey-{self._args.environment}"),
+            origin_key=inputs.secret("originKey"),
+            registry_password=inputs.secret("registryPassword"),
+            ssh_addresses=list(ssh_addresses),
+            database=database.connection if settings.database else None,
+        )
+
+        def render(label: str) -> pulumi.Output[str]:
+            return known.apply(
+                lambda values: user_data.render(
+                    user_data.RoleServer(
+                        hostname=label,
+                        role=role,
+                        environment=self._args.environment,
+                        image=settings.image,
+                        port=settings.port,
+                        health_path=stack.health.path,
+                        caddy_image=stack.caddy,
+                        host_names=(host,) if host else (),
+                        origin_certificate=inputs.plain("originCertificate"),
+                        origin_key=values["origin_key"],
+                        client_ca=inputs.plain("pullCa"),
+                        host_key=values["host_key"],
+                        authorized_keys=inputs.authorized_keys(),
+                        ssh_sources=(*stack.admin_sources, *(f"{a}/32" for a in values["ssh_addresses"])),
+                        registry=user_data.Registry(
+                            stack.registry.host, stack.registry.user, values["registry_password"]
+                        ),
+                        database=user_data.Database(**values["database"]) if values["database"] else None,
+                    )
+                )
+            )
+
+        return render
+
+    def _balancer(self, role: str, servers: Sequence[Server]) -> LoadBalancer:
+        stack = self._args.stack
+        return LoadBalancer(
+            f"{self._name}-{role}-lb",
+            LoadBalancerArgs(
+                parts=self._parts,
+                role=role,
+                region=stack.region,
+                tags=self._tags,
+                check=stack.balancer_check,
+                sources=stack.admin_sources if self._settings.publish == "none" else self._args.public_sources,
+                servers=servers,
+            ),
+            self._child,
+        )
+
+    def _publish(self, balancers: dict[str, LoadBalancer]) -> None:
+        stack, inputs = self._args.stack, self._args.inputs
+        account_id = inputs.plain("cloudflareAccountId")
+        names = {
+            role: NameArgs(
+                host=host,
+                label="-".join((*self._parts, role)),
+                zone=stack.zone or "",
+                zone_id=inputs.plain("cloudflareZoneId"),
+                account_id=account_id,
+                jurisdiction=stack.jurisdiction,
+                site=self._args.stack_name,
+                affinity=stack.roles[role].affinity == "site",
+                health=stack.health,
+                address=balancer.address,
+            )
+            for role, balancer in balancers.items()
+            if (host := stack.host(self._args.environment, role))
+        }
+        pool_ids: list[pulumi.Output[str]] = []
+        check_ids: list[pulumi.Output[str]] = []
+        for role, name in names.items():
+            if self._settings.publish == "load-balancer":
+                pool_ids.append(BalancedName(f"{self._name}-{role}-name", name, self._child).pool_id)
+            else:
+                check_ids.append(ProxiedName(f"{self._name}-{role}-name", name, self._child).check_id)
+        if stack.alarms:
+            Alarms(
+                f"{self._name}-alarms",
+                AlarmsArgs(account_id, "-".join(self._parts), stack.alarms, pool_ids, check_ids),
+                self._child,
+            )

@@ -1,0 +1,139 @@
+"""Servers: a group for each role, in generations that are added, proved and removed."""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components import catalog, labels
+from components.network import Firewall
+from components.sdk import linode
+from components.topology import Group, server_numbers
+
+# What counts at birth only: a change would replace the server, and its backups would die with it. Images change by
+# generations; what is in the user data is pushed to living servers instead.
+_BIRTH_ONLY = ["image", "metadatas"]
+
+
+@dataclass(frozen=True)
+class ServerArgs:
+    """One server. `user_data` is cloud-init's text, a secret."""
+
+    label: str
+    region: str
+    plan: str
+    image: str
+    tags: Sequence[str]
+    user_data: pulumi.Input[str]
+    firewall: Firewall
+    placement_group_id: pulumi.Input[int] | None = None
+
+
+class Server(pulumi.ComponentResource):
+    """A server with daily backups, an encrypted disk and a private address, behind a firewall.
+
+    Resources: Instance, FirewallDevice.
+
+    Attributes:
+        resource: the Instance.
+        address, private_address: its public and private IPv4 addresses.
+    """
+
+    def __init__(self, name: str, args: ServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("chat-tonic:servers:Server", name, None, opts)
+        self.label = args.label
+        self.resource = linode.Instance(
+            f"{name}-instance",
+            label=args.label,
+            region=args.region,
+            type=args.plan,
+            image=args.image,
+            tags=list(args.tags),
+            backups_enabled=True,
+            disk_encryption="enabled",
+            watchdog_enabled=True,
+            # A NodeBalancer reaches private IPv4 only, which the newer Linode Interfaces do not have.
+            interface_generation="legacy_config",
+            private_ip=True,
+            placement_group=(
+                linode.InstancePlacementGroupArgs(id=args.placement_group_id) if args.placement_group_id else None
+            ),
+            metadatas=[linode.InstanceMetadataArgs(user_data=_encoded(args.user_data))],
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                delete_before_replace=True,
+                ignore_changes=_BIRTH_ONLY,
+                additional_secret_outputs=["metadatas"],
+            ),
+        )
+        self.address: pulumi.Output[str] = self.resource.ip_address
+        self.private_address: pulumi.Output[str] = self.resource.private_ip_address
+        args.firewall.attach(name, self.resource, "linode")
+        self.register_outputs({"address": self.address, "private_address": self.private_address})
+
+
+@dataclass(frozen=True)
+class ServerGroupArgs:
+    """The servers of one role in one environment.
+
+    `parts` are the label parts of stack and environment; `images` the operating system image by generation;
+    `user_data` renders a server's cloud-init from its label.
+    """
+
+    parts: tuple[str, str]
+    role: str
+    region: str
+    group: Group
+    images: dict[str, str]
+    tags: dict[str, str]
+    firewall: Firewall
+    user_data: Callable[[str], pulumi.Input[str]]
+
+
+class ServerGroup(pulumi.ComponentResource):
+    """The servers of a role, no two of a generation's five on one host.
+
+    Resources: for each generation, a PlacementGroup for every five servers, and the servers.
+
+    Attributes:
+        servers: in the group's order, by generation and number.
+    """
+
+    def __init__(self, name: str, args: ServerGroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("chat-tonic:servers:ServerGroup", name, None, opts)
+        size = catalog.PLACEMENT_GROUP_SIZE
+        placements = {
+            (generation, first): linode.PlacementGroup(
+                f"{name}-g{generation}-p{first // size + 1}",
+                label=labels.label("placement group", *args.parts, args.role, f"g{generation}", f"p{first // size + 1}"),
+                region=args.region,
+                placement_group_type="anti_affinity:local",
+                placement_group_policy="strict",
+                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            ).id.apply(int)
+            for generation in args.group.generations
+            for first in range(0, args.group.count, size)
+        }
+        self.servers: tuple[Server, ...] = tuple(
+            Server(
+                f"{name}-g{generation}-{number}",
+                ServerArgs(
+                    label=(label := labels.server(*args.parts, args.role, generation, number)),
+                    region=args.region,
+                    plan=args.group.plan,
+                    image=args.images[str(generation)],
+                    tags=labels.tags(**args.tags, role=args.role, generation=str(generation)),
+                    user_data=args.user_data(label),
+                    firewall=args.firewall,
+                    placement_group_id=placements[generation, (number - 1) // size * size],
+                ),
+                pulumi.ResourceOptions(parent=self),
+            )
+            for generation, number in server_numbers(args.group)
+        )
+        self.register_outputs({"servers": [server.label for server in self.servers]})
+
+
+def _encoded(user_data: pulumi.Input[str]) -> pulumi.Output[str]:
+    return pulumi.Output.secret(user_data).apply(lambda text: base64.b64encode(text.encode()).decode())

@@ -1,0 +1,354 @@
+"""The one reader of configuration: `platform.yaml`, laid over by a stack file, checked whole.
+
+`Pulumi.<stack>.yaml` holds the stack's differences as one object, `chat-tonic:stack`, and beside it the inputs that
+no file can share: account ids, certificates and secrets. Mappings are laid over key by key; anything else replaces.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from components import document, reference, rules
+from components.topology import Stack
+
+PROJECT = "chat-tonic"
+PLATFORM_FILE = "platform.yaml"
+STACK_KEY = f"{PROJECT}:stack"
+# What only a stack file can say: where one of these is missing, it is missing there.
+_OF_THE_STACK = frozenset({"label", "jurisdiction", "region", "zone", "admin_sources", "alarms", "environments"})
+STACK_FILE = re.compile(r"Pulumi\.([A-Za-z0-9._-]+)\.yaml")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: the file, the key in it (empty for the file itself), and what to write instead."""
+
+    file: str
+    key: str
+    what: str
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        return f"{self.file}: {self.key}: {self.what}" if self.key else f"{self.file}: {self.what}"
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; `problems` has everything that is wrong with it."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Input:
+    """A configuration key that a stack file must set by itself; `secret` ones are stored encrypted."""
+
+    key: str
+    secret: bool
+    purpose: str
+
+
+def stack_file(stack: str) -> str:
+    """Return the name of a stack's file."""
+    return f"Pulumi.{stack}.yaml"
+
+
+def stack_names(root: Path) -> list[str]:
+    """Return the stacks that have a file in the folder, sorted."""
+    return sorted(m[1] for path in root.glob("Pulumi.*.yaml") if (m := STACK_FILE.fullmatch(path.name)))
+
+
+def load(root: Path, stack: str) -> Stack:
+    """Read a stack's configuration from the files in a folder.
+
+    Raises:
+        ConfigurationError: a file is missing or unreadable, or anything in either is wrong.
+    """
+    config = _stack_config(root, stack)
+    return resolve(root, stack, config.get(STACK_KEY))
+
+
+def resolve(root: Path, stack: str, differences: object) -> Stack:
+    """Lay a stack's differences over `platform.yaml` in a folder, and check the result with the other stacks there.
+
+    Raises:
+        ConfigurationError: anything is wrong.
+    """
+    overlay = _Overlay(stack, _read(root, PLATFORM_FILE), differences)
+    settings = overlay.stack()
+    others: dict[str, Stack] = {}
+    for name in stack_names(root):
+        if name != stack:
+            try:
+                others[name] = _Overlay(name, overlay.platform, _stack_config(root, name).get(STACK_KEY)).stack()
+            except ConfigurationError:
+                continue  # its own problem, reported when it is that stack's turn
+    _refuse(overlay.problem(key, what) for key, what in rules.stacks_fit_together(stack, settings, others))
+    return settings
+
+
+def required_inputs(stack: Stack) -> tuple[Input, ...]:
+    """Return what a stack's file must set besides its differences, in the order in which people get them."""
+    always = [
+        Input("linode:token", True, "Linode token of the platform's account"),
+        Input(f"{PROJECT}:authorizedKeys", False, "public SSH keys of those who may log in, one a line"),
+        Input(f"{PROJECT}:registryPassword", True, "password of the container registry"),
+        Input(f"{PROJECT}:originCertificate", False, "certificate that the servers present, PEM"),
+        Input(f"{PROJECT}:originKey", True, "its private key, PEM"),
+        Input(f"{PROJECT}:pullCa", False, "authority whose client certificates the servers accept, PEM"),
+    ]
+    if stack.copies is not None:
+        always.append(Input(f"{PROJECT}:copiesToken", True, "Linode token of the copies account"))
+    if stack.zone is not None:
+        always += [
+            Input("cloudflare:apiToken", True, "Cloudflare token for the zone and its account"),
+            Input(f"{PROJECT}:cloudflareAccountId", False, "id of the Cloudflare account"),
+            Input(f"{PROJECT}:cloudflareZoneId", False, f"id of the zone {stack.zone}"),
+            Input(f"{PROJECT}:pullCertificate", False, "client certificate that Cloudflare presents to us, PEM"),
+            Input(f"{PROJECT}:pullKey", True, "its private key, PEM"),
+        ]
+    always += [
+        Input(f"{PROJECT}:hostKey-{owner}", True, f"SSH host key of {owner}, OpenSSH ed25519 private key")
+        for owner in (*stack.environments, *(["ops"] if stack.ops else []))
+    ]
+    return tuple(always)
+
+
+def missing_inputs(root: Path, stack: str, settings: Stack) -> tuple[Input, ...]:
+    """Return the inputs that a stack's file does not set.
+
+    Raises:
+        ConfigurationError: the stack's file is missing or unreadable, or holds a secret in clear.
+    """
+    config = _stack_config(root, stack)
+    required = required_inputs(settings)
+    _refuse(
+        Problem(stack_file(stack), each.key, "it is a secret and stands in clear; set it again with --secret")
+        for each in required
+        if each.secret and each.key in config and not _is_encrypted(config[each.key])
+    )
+    return tuple(each for each in required if config.get(each.key) in (None, ""))
+
+
+def refuse_placeholders(root: Path, stack: str, settings: Stack) -> None:
+    """Refuse values that only stand for real ones: names and networks reserved for documentation, zero digests.
+
+    The committed files hold such values, so that everything runs on the sandbox; a real run needs real ones.
+
+    Raises:
+        ConfigurationError: there are any.
+    """
+    overlay = _Overlay(stack, _read(root, PLATFORM_FILE), _stack_config(root, stack).get(STACK_KEY))
+    _refuse(overlay.problem(key, what) for key, what in rules.placeholders(settings))
+
+
+def check_step(stack: str, settings: Stack, deployed: Mapping[str, Mapping[str, Mapping[str, str]]]) -> None:
+    """Refuse a step from the generations that run to those that are wanted which would leave no proved servers.
+
+    `deployed` is the stack's output `generations`: image by number, by role, by environment; empty before the first
+    update.
+
+    Raises:
+        ConfigurationError: a group adds and removes generations at once, or a running one's image changed.
+    """
+    wanted = generations(settings)
+    _refuse(
+        Problem(stack_file(stack), f"{STACK_KEY}.environments.{environment}.groups.{role}.generations", what)
+        for environment, _, role, _ in settings.groups()
+        if (running := deployed.get(environment, {}).get(role))
+        for what in _step_problems(running, wanted[environment][role])
+    )
+
+
+def generations(settings: Stack) -> dict[str, dict[str, dict[str, str]]]:
+    """Return what runs: image by generation, by role, by environment; the stack's output of this name."""
+    running: dict[str, dict[str, dict[str, str]]] = {}
+    for environment, _, role, group in settings.groups():
+        images = {str(number): settings.generations[str(number)] for number in group.generations}
+        running.setdefault(environment, {})[role] = images
+    return running
+
+
+def hosts(settings: Stack) -> dict[str, dict[str, str]]:
+    """Return the public host names, by role, by environment; what publishes nothing is not there."""
+    public: dict[str, dict[str, str]] = {}
+    for environment, _, role, _ in settings.groups():
+        if host := settings.host(environment, role):
+            public.setdefault(environment, {})[role] = host
+    return public
+
+
+def _step_problems(running: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:
+    added, removed = wanted.keys() - running.keys(), running.keys() - wanted.keys()
+    if added and removed:
+        yield (
+            f"adds {', '.join(sorted(added))} and removes {', '.join(sorted(removed))} in one step; run the new beside "
+            "the old first, and remove the old in a second update"
+        )
+    for number in sorted(wanted.keys() & running.keys()):
+        if wanted[number] != running[number]:
+            yield (
+                f"generation {number} runs {running[number]} and cannot become {wanted[number]}; "
+                "put the new image into a new generation"
+            )
+
+
+def _stack_config(root: Path, stack: str) -> dict[str, Any]:
+    name = stack_file(stack)
+    if not (root / name).is_file():
+        known = stack_names(root)
+        raise ConfigurationError(
+            (Problem(name, "", f"there is no stack '{stack}'; {reference.nearest(stack, known)}"),)
+        ) from None
+    config = _read(root, name).get("config") or {}
+    if not isinstance(config, dict):
+        raise ConfigurationError((Problem(name, "config", "it holds no keys; write keys with values"),))
+    return config
+
+
+def _read(root: Path, name: str) -> dict[str, Any]:
+    try:
+        return document.read(root / name)
+    except document.DocumentError as error:
+        raise ConfigurationError((Problem(name, "", str(error)),)) from None
+
+
+def _is_encrypted(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"secure"}
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    if found := tuple(dict.fromkeys(problems)):
+        raise ConfigurationError(found)
+
+
+class _Overlay:
+    """One stack file's differences laid over the platform file, remembering which file says what."""
+
+    def __init__(self, stack: str, platform: dict[str, Any], differences: object) -> None:
+        self.file = stack_file(stack)
+        self.platform = platform
+        if not isinstance(differences, dict):
+            what = "is missing" if differences is None else "holds no keys"
+            raise ConfigurationError(
+                (Problem(self.file, f"config.{STACK_KEY}", f"{what}; write the stack's differences there"),)
+            )
+        self.differences: dict[str, Any] = differences
+
+    def problem(self, key: tuple[str, ...], what: str) -> Problem:
+        """Name the file that a key's value comes from, or would be written to, and the key as it stands there."""
+        of_the_stack = key[0] in _OF_THE_STACK and (len(key) == 1 or not _has(self.platform, key[:-1]))
+        if _has(self.differences, key) or of_the_stack:
+            return Problem(self.file, ".".join((STACK_KEY, *key)), what)
+        return Problem(PLATFORM_FILE, ".".join(key), what)
+
+    def stack(self) -> Stack:
+        """Return the stack.
+
+        Raises:
+            ConfigurationError: with everything that is wrong with it.
+        """
+        problems = list(self._unknown_environments())
+        merged = self._merged()
+        broken: set[tuple[str, ...]] = set()
+        try:
+            settings = Stack.model_validate_json(_json(merged))
+        except ValidationError as error:
+            for each in error.errors(include_url=False, include_context=False):
+                key = tuple(str(part) for part in each["loc"] if part != "[key]")
+                problems.append(self.problem(key, _explain(each["type"], each["msg"], each["input"], key)))
+                broken.add(key)
+            settings = _valid_part(merged, broken)
+        for rule in rules.STACK_RULES:
+            try:
+                problems += [self.problem(key, what) for key, what in rule(settings)]
+            except AttributeError as error:
+                if error.obj is not settings:
+                    raise
+        _refuse(problems)
+        return settings
+
+    def _unknown_environments(self) -> Iterator[Problem]:
+        known = _section(self.platform, "environments")
+        for name in _section(self.differences, "environments"):
+            if name not in known:
+                what = f"unknown environment '{name}'; {reference.nearest(str(name), known)}"
+                yield Problem(self.file, f"{STACK_KEY}.environments.{name}", what)
+
+    def _merged(self) -> dict[str, Any]:
+        """Lay over; of the platform's environments a stack has those that it names."""
+        merged = _lay_over({**self.platform, "environments": None}, self.differences)
+        if named := _section(self.differences, "environments"):
+            known = _section(self.platform, "environments")
+            merged["environments"] = {
+                name: _lay_over(known[name], {} if value is None else value)
+                for name, value in named.items()
+                if name in known
+            }
+        if merged["environments"] in (None, {}):
+            del merged["environments"]
+        return merged
+
+
+def _section(document_: Mapping[str, Any], name: str) -> dict[str, Any]:
+    section = document_.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _has(document_: object, key: tuple[str, ...]) -> bool:
+    for part in key:
+        if not isinstance(document_, dict) or part not in document_:
+            return False
+        document_ = document_[part]
+    return True
+
+
+def _lay_over(below: Any, above: Any) -> Any:
+    if isinstance(below, dict) and isinstance(above, dict):
+        return {**below, **{key: _lay_over(below.get(key), value) for key, value in above.items()}}
+    return above
+
+
+def _json(value: object) -> str:
+    # In JSON, strict validation keeps the types that YAML found and still takes a list for a tuple.
+    return json.dumps(value)
+
+
+def _valid_part(merged: Mapping[str, Any], broken: set[tuple[str, ...]]) -> Stack:
+    """Return a stack that has only the sections, and the environments, in which nothing is broken."""
+    environments = {
+        name: value
+        for name, value in _section(merged, "environments").items()
+        if not any(key[:2] == ("environments", name) for key in broken)
+    }
+    valid = {}
+    for section, field in Stack.model_fields.items():
+        if section == "environments" and environments:
+            value = environments
+        elif section not in {key[0] for key in broken}:
+            value = merged.get(section, field.default)
+        else:
+            continue
+        valid[section] = TypeAdapter(Annotated[field.annotation, field]).validate_json(_json(value))
+    part = Stack.model_construct(**valid)
+    for section in Stack.model_fields.keys() - valid.keys():
+        part.__dict__.pop(section, None)
+    return part
+
+
+def _explain(kind: str, message: str, value: object, key: tuple[str, ...]) -> str:
+    described = reference.describe(key)
+    match kind:
+        case "extra_forbidden":
+            return f"unknown key; {reference.nearest(key[-1], described.siblings)}"
+        case "missing":
+            return f"is missing; set the {described.text}"
+    what = message.removeprefix("Value error, ")
+    got = "" if kind == "value_error" or isinstance(value, dict | list) else f", and it is {json.dumps(value)}"
+    return f"{what[0].lower()}{what[1:]}{got} ({described.text})"

@@ -1,0 +1,256 @@
+"""The shape of the configuration: what `platform.yaml` and a stack file may say, key by key.
+
+Each model checks the values that it holds; what needs more than one of them is in `rules.py`. The descriptions are
+the reference that people read (docs/configuration.md is made of them), and end the message of a refused value.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Collection, Iterator
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from components import catalog
+
+T = TypeVar("T")
+MAX_SERVERS = 250  # in a group; an account's own limit is lower until the provider raises it
+
+
+class Model(BaseModel):
+    """Frozen; unknown keys are refused; a value must have the type it is declared with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _matching(pattern: str, wanted: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"'{value}' is not {wanted}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _known(kind: str, known: Collection[T]) -> AfterValidator:
+    def check(value: T) -> T:
+        if value not in known:
+            raise ValueError(f"unknown {kind} '{value}'; known are {', '.join(map(str, known))}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _distinct(what: str, key: Callable[[T], object] = lambda value: value) -> AfterValidator:
+    def check(values: tuple[T, ...]) -> tuple[T, ...]:
+        keys = [key(value) for value in values]
+        if twice := [value for value, k in zip(values, keys, strict=True) if keys.count(k) > 1]:
+            raise ValueError(f"the {what} '{twice[0]}' stands twice; keep one")
+        return values
+
+    return AfterValidator(check)
+
+
+def _is_cidr(value: str) -> str:
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"'{value}' is no network: {error}") from None
+    if "/" not in value:
+        raise ValueError(f"'{value}' is an address; write the network, {network}")
+    if network.prefixlen == 0:
+        raise ValueError(f"'{value}' is the whole world; name the addresses that are yours")
+    return value
+
+
+_WORD = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+_DNS_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+
+Name = Annotated[str, _matching(_WORD, "a name of a-z, 0-9 and single hyphens")]
+ShortLabel = Annotated[str, _matching(r"[a-z][a-z0-9]{0,11}", "a label of 1 to 12 characters a-z, 0-9")]
+Cidr = Annotated[str, AfterValidator(_is_cidr)]
+ContainerImage = Annotated[
+    str,
+    _matching(
+        r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:[\w.-]+)?@sha256:[0-9a-f]{64}",
+        "an image pinned by digest, <registry>/<path>@sha256:<64 hexadecimal digits>",
+    ),
+]
+Email = Annotated[str, _matching(r"[^@\s,;<>\"]{1,64}@([\w-]+\.)+[\w-]{2,}", "an e-mail address")]
+ServerPlan = Annotated[str, _known("plan", tuple(catalog.PLANS))]
+ServerImage = Annotated[str, _known("image", catalog.SERVER_IMAGES)]
+RegionName = Annotated[str, _known("region", tuple(catalog.REGIONS))]
+
+
+class Role(Model):
+    """What a kind of server runs."""
+
+    image: ContainerImage = Field(description="container image, pinned by digest")
+    port: Annotated[int, Field(ge=1024, le=65535)] = Field(description="local port on which the image serves HTTP")
+    database: bool = Field(description="whether its servers reach the environment's database")
+    affinity: Literal["none", "site"] = Field(
+        description="'site' keeps a visitor at the site that answered first, 'none' does not"
+    )
+
+
+class Registry(Model):
+    """Where the images come from; its password is the secret `chat-tonic:registryPassword`."""
+
+    host: Annotated[str, _matching(r"[a-z0-9.-]+(:\d+)?", "a host name, with a port if need be")] = Field(
+        description="host of the container registry"
+    )
+    user: Annotated[str, _matching(r"[\w.+-]{1,64}", "a user name")] = Field(description="user that may pull")
+
+
+class Health(Model):
+    """How a server, its balancer and Cloudflare tell that a role works. Times are whole seconds."""
+
+    path: Annotated[str, _matching(r"/[\w./-]*", "an absolute path")] = Field(
+        description="path that answers 200 while the role works"
+    )
+    interval: Annotated[int, Field(ge=60, le=3600)] = Field(
+        description="seconds between two probes by Cloudflare; under 60 is for its larger plans only"
+    )
+    timeout: Annotated[int, Field(ge=1, le=30)] = Field(description="seconds until a probe counts as failed")
+    retries: Annotated[int, Field(ge=0, le=5)] = Field(description="retries of a failed probe, made at once")
+    consecutive_down: Annotated[int, Field(ge=1, le=10)] = Field(description="failed probes that make an origin down")
+    consecutive_up: Annotated[int, Field(ge=1, le=10)] = Field(description="good probes that make it healthy again")
+
+
+class BalancerCheck(Model):
+    """How a NodeBalancer tests that a server accepts connections. Times are whole seconds."""
+
+    interval: Annotated[int, Field(ge=2, le=3600)] = Field(description="seconds between two checks of a server")
+    timeout: Annotated[int, Field(ge=1, le=30)] = Field(description="seconds until a check counts as failed")
+    attempts: Annotated[int, Field(ge=1, le=30)] = Field(description="failed checks that take a server out")
+
+
+class Group(Model):
+    """The servers of one role in one environment."""
+
+    count: Annotated[int, Field(ge=1, le=MAX_SERVERS)] = Field(description="servers in each generation")
+    plan: ServerPlan = Field(description="size of each server")
+    generations: Annotated[tuple[int, ...], Field(min_length=1), _distinct("generation")] = Field(
+        description="numbers of the generations that run side by side; one update adds, a second removes"
+    )
+    host: str | None = Field(
+        default=None,
+        description="first label of its host name; without it, the environment's host_prefix and the role's name",
+    )
+
+
+class Maintenance(Model):
+    """The weekly window, four hours, in which the provider may restart a database."""
+
+    day: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
+        description="day of the week, UTC"
+    )
+    hour: Annotated[int, Field(ge=0, le=23)] = Field(description="hour in which it begins, UTC")
+
+
+class Database(Model):
+    """The managed PostgreSQL of one environment."""
+
+    version: Annotated[int, _known("PostgreSQL version", catalog.POSTGRESQL_VERSIONS)] = Field(
+        description="PostgreSQL's major version"
+    )
+    plan: Annotated[str, _known("database plan", tuple(catalog.DATABASE_PLANS))] = Field(
+        description="size of each node"
+    )
+    nodes: Annotated[int, Field(ge=1, le=3)] = Field(description="1, or 2 to 3 for a cluster that survives a host")
+    maintenance: Maintenance = Field(description="when the provider may restart it")
+    copies: bool = Field(description="whether it has a bucket for daily copies in the copy region")
+
+
+class Environment(Model):
+    """A separate platform inside a stack: it shares nothing with another but zone, certificates and ops server."""
+
+    label: ShortLabel = Field(description="its part in the labels of its objects")
+    publish: Literal["load-balancer", "proxied", "none"] = Field(
+        description="'load-balancer': pools, monitors and load balancers of Cloudflare; 'proxied': proxied records "
+        "with TCP health checks; 'none': no names, reachable from admin_sources only"
+    )
+    host_prefix: str = Field(default="", description="what its host names begin with, before the role's name")
+    groups: Annotated[dict[Name, Group], Field(min_length=1)] = Field(description="its server groups, by role")
+    database: Database = Field(description="its database")
+
+
+class Ops(Model):
+    """The ops server of a stack, from which servers are reached and, later, copies are made."""
+
+    plan: ServerPlan = Field(description="size of the ops server")
+    image: ServerImage = Field(description="operating system image, at birth")
+
+
+class Copies(Model):
+    """Where the copies of the stack's databases are kept."""
+
+    region: RegionName | None = Field(
+        default=None, description="region of the buckets; without it, the one that the catalog gives the region"
+    )
+
+
+class Alarms(Model):
+    """Where alarms go."""
+
+    board: Email = Field(description="e-mail address of the support board on Trello")
+    on_call: Email = Field(description="e-mail address of those on call")
+
+
+class Stack(Model):
+    """A stack, whole: `platform.yaml` with the stack file's differences laid over it."""
+
+    label: ShortLabel = Field(description="the stack's part in the labels of its objects; no two stacks share it")
+    jurisdiction: Literal["us", "eu"] = Field(description="the law that its data stays under: us or eu")
+    region: RegionName = Field(description="Linode data center of its servers, balancers and databases")
+    zone: Annotated[str, _matching(rf"({_DNS_LABEL}\.)+{_DNS_LABEL}", "a domain name")] | None = Field(
+        default=None, description="Cloudflare zone of its host names, its jurisdiction's own; none publishes nothing"
+    )
+    admin_sources: Annotated[
+        tuple[Cidr, ...], Field(min_length=1, max_length=100), _distinct("network", ipaddress.ip_network)
+    ] = Field(description="networks, in CIDR, from which people reach SSH and unpublished environments")
+    alarms: Alarms | None = Field(default=None, description="where Cloudflare's alarms go; needed with a zone")
+    ops: Ops | None = Field(default=None, description="the ops server; null for none")
+    copies: Copies | None = Field(default=None, description="the place of database copies; null for none")
+    registry: Registry = Field(description="where images come from")
+    caddy: ContainerImage = Field(description="image of Caddy, the TLS front on each server, pinned by digest")
+    health: Health = Field(description="how Cloudflare tells that a role works")
+    balancer_check: BalancerCheck = Field(description="how a NodeBalancer tests a server")
+    generations: Annotated[dict[str, ServerImage], Field(min_length=1)] = Field(
+        description="operating system image of each generation, by number; a new image is a new generation"
+    )
+    roles: Annotated[dict[Name, Role], Field(min_length=1)] = Field(description="what servers can be")
+    environments: Annotated[dict[Name, Environment], Field(min_length=1)] = Field(
+        description="the stack file names those that the stack has, and their differences"
+    )
+
+    def host(self, environment: str, role: str) -> str | None:
+        """Return the public host name of a role, or None where nothing is published."""
+        settings = self.environments[environment]
+        if settings.publish == "none" or self.zone is None:
+            return None
+        return f"{host_label(settings, role)}.{self.zone}"
+
+    def copy_region(self) -> str | None:
+        """Return the region that holds the database copies, or None where there are none."""
+        if self.copies is None:
+            return None
+        return self.copies.region or catalog.REGIONS[self.region].copy_region
+
+    def groups(self) -> Iterator[tuple[str, Environment, str, Group]]:
+        """Yield environment name, environment, role name and group, in the order of the configuration."""
+        for environment_name, environment in self.environments.items():
+            for role, group in environment.groups.items():
+                yield environment_name, environment, role, group
+
+
+def host_label(environment: Environment, role: str) -> str:
+    """Return the first label of a role's host name."""
+    return environment.groups[role].host or f"{environment.host_prefix}{role}"
+
+
+def server_numbers(group: Group) -> Iterator[tuple[int, int]]:
+    """Yield generation and number within it, both from 1, of every server of a group, in the group's order."""
+    for generation in group.generations:
+        for number in range(1, group.count + 1):
+            yield generation, number

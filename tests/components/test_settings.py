@@ -1,0 +1,353 @@
+"""Configuration that is wrong is refused before anything is created: which file, which key, what to write."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, strategies
+from hypothesis import settings as hypothesis_settings
+
+from components import settings
+from components.settings import ConfigurationError, Problem
+from tests.configuration import (
+    REMOVED,
+    ROOT,
+    STACKS,
+    change_platform,
+    change_stack,
+    copy_of_the_committed_files,
+)
+
+PRODUCTION = "environments.production"
+API = f"{PRODUCTION}.groups.api"
+PLATFORM = "platform.yaml"
+US = "Pulumi.us-central.yaml"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return copy_of_the_committed_files(tmp_path / "configuration")
+
+
+def problems(folder: Path, stack: str = "us-central") -> tuple[Problem, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        settings.load(folder, stack)
+    assert str(caught.value) == "\n".join(map(str, caught.value.problems))
+    return caught.value.problems
+
+
+def test_every_committed_stack_file_is_accepted() -> None:
+    assert settings.stack_names(ROOT) == list(STACKS)
+    loaded = {name: settings.load(ROOT, name) for name in STACKS}
+    assert {name: stack.region for name, stack in loaded.items()} == {
+        "us-central": "us-central",
+        "eu-frankfurt": "eu-central",
+        "test": "us-central",
+    }
+    assert {name: list(stack.environments) for name, stack in loaded.items()} == {
+        "us-central": ["production", "bot-testing"],
+        "eu-frankfurt": ["production", "bot-testing"],
+        "test": ["internal"],
+    }
+    assert {name: stack.copy_region() for name, stack in loaded.items()} == {
+        "us-central": "us-ord",
+        "eu-frankfurt": "de-fra-2",
+        "test": None,
+    }
+
+
+# What is changed in the platform file or the stack file, where it is reported, and a part of what is said.
+WRONG_IN_THE_STACK_FILE: list[tuple[dict[str, Any], str, str]] = [
+    ({"region": "us-centrall"}, "region", "unknown region 'us-centrall'"),
+    ({"region": "eu-central"}, "region", "outside the jurisdiction 'us'"),
+    ({"region": "gb-lon"}, "region", "outside the jurisdiction 'us'"),
+    ({"jurisdiction": "uk"}, "jurisdiction", "'us' or 'eu'"),
+    ({"copies": {"region": "de-fra-2"}}, "copies.region", "outside the jurisdiction"),
+    ({"copies": {"region": "us-central"}}, "copies.region", "the databases' own region"),
+    ({"region": "us-ord", "copies": {"region": "us-ord"}}, "copies.region", "the databases' own region"),
+    ({"copies": {"region": "nowhere"}}, "copies.region", "unknown region 'nowhere'"),
+        ({"zone": "not a name"}, "zone", "is not a domain name"),
+    ({"alarms": None}, "alarms", "needs 'alarms'"),
+    ({"alarms.board": "nobody"}, "alarms.board", "not an e-mail address"),
+    ({"label": "US"}, "label", "a label of 1 to 12 characters"),
+    ({"label": "eu"}, "label", "also that of the stack 'eu-frankfurt'"),
+    ({"zone": "chat-tonic-eu.example"}, "zone", "also that of the stack 'eu-frankfurt'"),
+    ({"admin_sources": []}, "admin_sources", "at least 1 item"),
+    ({"admin_sources": "203.0.113.0/24"}, "admin_sources", "valid array"),
+    ({"admin_sources": ["203.0.113.7/24"]}, "admin_sources.0", "host bits set"),
+    ({"admin_sources": ["203.0.113.7"]}, "admin_sources.0", "write the network, 203.0.113.7/32"),
+    ({"admin_sources": ["300.0.0.0/8"]}, "admin_sources.0", "is no network"),
+    ({"admin_sources": ["0.0.0.0/0"]}, "admin_sources.0", "the whole world"),
+    ({"admin_sources": ["::/0"]}, "admin_sources.0", "the whole world"),
+    ({"admin_sources": ["203.0.113.0/24", "203.0.113.0/24"]}, "admin_sources", "stands twice"),
+    ({"admin_sources": ["203.0.113.0/24", "203.0.113.8/29"]}, "admin_sources", "lies inside '203.0.113.0/24'"),
+    ({"environmets": {}}, "environmets", "the nearest known one is 'environments'"),
+    ({"environments.prodution": {}}, "environments.prodution", "the nearest known one is 'production'"),
+    ({"environments": ["production"]}, "environments", "should be an object"),
+    ({"environments": REMOVED}, "environments", "is missing"),
+    ({"environments": {}}, "environments", "is missing"),
+    ({"region": REMOVED}, "region", "is missing; set the Linode data center"),
+    ({f"{API}.count": 0}, f"{API}.count", "greater than or equal to 1, and it is 0"),
+    ({f"{API}.count": -3}, f"{API}.count", "greater than or equal to 1, and it is -3"),
+    ({f"{API}.count": 251}, f"{API}.count", "less than or equal to 250"),
+    ({f"{API}.count": "3"}, f"{API}.count", "valid integer"),
+    ({f"{API}.count": 2.5}, f"{API}.count", "valid integer"),
+    ({f"{API}.count": True}, f"{API}.count", "valid integer"),
+    ({f"{API}.plan": "g6-huge"}, f"{API}.plan", "unknown plan 'g6-huge'"),
+    ({f"{API}.cuont": 3}, f"{API}.cuont", "the nearest known one is 'count'"),
+    ({f"{API}.generations": []}, f"{API}.generations", "at least 1 item"),
+    ({f"{API}.generations": [1, 1]}, f"{API}.generations", "stands twice"),
+    ({f"{API}.generations": [7]}, f"{API}.generations", "generation 7 has no image"),
+    ({f"{API}.host": "v1.api"}, f"{API}.host", "deeper than one level below the zone"),
+    ({f"{API}.host": "api_"}, f"{API}.host", "no host name's label"),
+    ({f"{PRODUCTION}.host_prefix": "v1."}, f"{PRODUCTION}.host_prefix", "deeper than one level"),
+    ({f"{PRODUCTION}.groups.billing": {"count": 1, "plan": "g6-nanode-1", "generations": [1]}},
+     f"{PRODUCTION}.groups.billing", "unknown role 'billing'"),
+    ({f"{PRODUCTION}.label": "bots"}, f"{PRODUCTION}.label", "stands twice"),
+    ({f"{PRODUCTION}.label": "ops"}, f"{PRODUCTION}.label", "the ops server's"),
+    ({f"{PRODUCTION}.database.version": 12}, f"{PRODUCTION}.database.version", "unknown PostgreSQL version '12'"),
+    ({f"{PRODUCTION}.database.plan": "g6-nano"}, f"{PRODUCTION}.database.plan", "unknown database plan"),
+    ({f"{PRODUCTION}.database.nodes": 4}, f"{PRODUCTION}.database.nodes", "less than or equal to 3"),
+    ({f"{PRODUCTION}.database.plan": "g6-standard-1", f"{PRODUCTION}.database.nodes": 2},
+     f"{PRODUCTION}.database.nodes", "not offered with 2 nodes; it has 1 or 3"),
+    ({f"{PRODUCTION}.database.maintenance.day": "someday"}, f"{PRODUCTION}.database.maintenance.day", "'monday'"),
+    ({f"{PRODUCTION}.database.maintenance.hour": 24}, f"{PRODUCTION}.database.maintenance.hour", "equal to 23"),
+    ({f"{PRODUCTION}.publish": "maybe"}, f"{PRODUCTION}.publish", "'load-balancer'"),
+    ({"health.timeout": 10, "health.retries": 6}, "health.retries", "less than or equal to 5"),
+    ({"health.interval": 5}, "health.interval", "greater than or equal to 60"),
+]  # fmt: skip
+
+WRONG_IN_THE_PLATFORM_FILE: list[tuple[dict[str, Any], str, str]] = [
+    ({"roles.api.image": "registry.chat-tonic.example/api:latest"}, "roles.api.image", "pinned by digest"),
+    ({"roles.api.image": "registry.chat-tonic.example/api@sha256:abc"}, "roles.api.image", "64 hexadecimal digits"),
+    ({"caddy": "docker.io/library/caddy:2"}, "caddy", "pinned by digest"),
+    ({"roles.api.port": 443}, "roles.api.port", "greater than or equal to 1024"),
+    ({"roles.api.port": 70000}, "roles.api.port", "less than or equal to 65535"),
+    ({"roles.api.affinity": "zone"}, "roles.api.affinity", "'none' or 'site'"),
+    ({"roles.Api": {}}, "roles.Api", "a name of a-z"),
+    ({"generations.1": "linode/debian99"}, "generations.1", "unknown image 'linode/debian99'"),
+    ({"generations.x": "linode/debian12"}, "generations.x", "is not a generation's number"),
+    ({"health.timeout": 31}, "health.timeout", "less than or equal to 30"),
+    ({"health.path": "healthz"}, "health.path", "an absolute path"),
+    ({"balancer_check.timeout": 6}, "balancer_check.timeout", "more than the interval of 5 s"),
+    ({"registry.host": "-bad host-"}, "registry.host", "a host name"),
+    ({f"{API}.count": REMOVED}, f"{API}.count", "is missing; set the servers in each generation"),
+    ({"health": REMOVED}, "health", "is missing"),
+    ({"regsitry": {}}, "regsitry", "the nearest known one is 'registry'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "key", "what"), WRONG_IN_THE_STACK_FILE)
+def test_what_is_wrong_in_a_stack_file_is_reported_there(
+    folder: Path, changes: dict[str, Any], key: str, what: str
+) -> None:
+    change_stack(folder, "us-central", changes)
+    found = problems(folder)
+    assert [p for p in found if p.file == US and p.key == f"chat-tonic:stack.{key}" and what in p.what], found
+
+
+# A change in the stack file whose contradiction is with a value of the platform file, and is reported at that value.
+CONTRADICTIONS: list[tuple[dict[str, Any], str, str]] = [
+    ({"ops": None}, f"{PRODUCTION}.database.copies", "need 'ops'"),
+    ({"copies": None}, f"{PRODUCTION}.database.copies", "need 'copies'"),
+    ({"zone": None}, f"{PRODUCTION}.publish", "needs the stack's 'zone'"),
+    ({f"{API}.host": "chat"}, f"{PRODUCTION}.groups.chat.host", "already that of api of production"),
+    ({"environments.bot-testing.host_prefix": ""}, "environments.bot-testing.groups.api.host", "already that of"),
+    ({"label": "unitedstates"}, f"{PRODUCTION}.groups.customer-service",
+     "'unitedstates-prod-customer-service' has 34 characters where 3 to 32 are allowed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "key", "what"), CONTRADICTIONS)
+def test_a_contradiction_is_reported_at_the_platform_files_value(
+    folder: Path, changes: dict[str, Any], key: str, what: str
+) -> None:
+    change_stack(folder, "us-central", changes)
+    found = problems(folder)
+    assert [p for p in found if p.file == PLATFORM and p.key == key and what in p.what], found
+
+
+@pytest.mark.parametrize(("changes", "key", "what"), WRONG_IN_THE_PLATFORM_FILE)
+def test_what_is_wrong_in_the_platform_file_is_reported_there(
+    folder: Path, changes: dict[str, Any], key: str, what: str
+) -> None:
+    change_platform(folder, changes)
+    found = problems(folder)
+    assert [p for p in found if p.file == PLATFORM and p.key == key and what in p.what], found
+
+
+def test_a_probe_with_its_retries_may_fill_its_interval_and_no_more(folder: Path) -> None:
+    change_platform(folder, {"health.timeout": 15, "health.retries": 3, "health.interval": 60})
+    settings.load(folder, "us-central")
+    change_platform(folder, {"health.retries": 4})
+    (problem,) = problems(folder)
+    assert (problem.file, problem.key) == (PLATFORM, "health.timeout")
+    assert "a probe takes up to 75 s (15 s, 4 retries), more than the interval of 60 s" in problem.what
+
+
+def test_everything_that_is_wrong_is_said_at_once(folder: Path) -> None:
+    change_stack(
+        folder,
+        "us-central",
+        {"region": "eu-central", "zoen": "x", f"{API}.count": 0, "environments.bot-testing.database.nodes": 2},
+    )
+    change_platform(folder, {"caddy": "caddy:latest"})
+    assert {(p.file, p.key) for p in problems(folder)} == {
+        (US, "chat-tonic:stack.region"),
+        (US, "chat-tonic:stack.zoen"),
+        (US, f"chat-tonic:stack.{API}.count"),
+        (PLATFORM, "caddy"),
+        (US, "chat-tonic:stack.environments.bot-testing.database.nodes"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"config: [", "it is not YAML: line 1"),
+        (b"config:\n\tx: 1\n", "it is not YAML: line 2"),
+        (b"\xff\xfe", "it is not UTF-8 (byte 0)"),
+        (b"- a\n- b\n", "its top is a list"),
+        (b"a: 1\nb: 2\na: 3\n", "line 3, column 1: the key 'a' stands twice"),
+        (b"a: &x 1\nb: *x\n", "an alias (*name) is not understood here"),
+        (b"true: 1\n", "neither a word nor a number"),
+        (b"a: !!python/object:os.system x\n", "it is not YAML: line 1"),
+        (b"[" * 5000, "nested too deeply"),
+        (b"config: 3\n", "config: it holds no keys"),
+        (b"config:\n  chat-tonic:stack: us\n", "chat-tonic:stack: holds no keys"),
+        (b"", "chat-tonic:stack: is missing"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused_by_name(folder: Path, content: bytes, what: str) -> None:
+    (folder / US).write_bytes(content)
+    (problem,) = problems(folder)
+    assert problem.file == US
+    assert what in str(problem)
+
+
+def test_a_stack_without_a_file_names_the_nearest_that_has_one(folder: Path) -> None:
+    (problem,) = problems(folder, "us-centrall")
+    assert str(problem) == (
+        "Pulumi.us-centrall.yaml: there is no stack 'us-centrall'; the nearest known one is 'us-central'"
+    )
+
+
+def test_pools_are_counted_over_all_stack_files(folder: Path) -> None:
+    for stack in ("us-central", "eu-frankfurt"):
+        change_stack(folder, stack, {"environments.bot-testing.publish": "load-balancer"})
+    settings.load(folder, "us-central")
+    roles = {f"environments.production.groups.extra-{n}": {"count": 1, "plan": "g6-nanode-1", "generations": [1]}
+             for n in range(5)}  # fmt: skip
+    role = {"image": "r.example/x@sha256:" + "1" * 64, "port": 8080, "database": False, "affinity": "none"}
+    change_platform(folder, {f"roles.extra-{n}": dict(role) for n in range(5)})
+    change_stack(folder, "us-central", roles)
+    (problem,) = problems(folder)
+    assert problem.key == "chat-tonic:stack.environments"
+    assert "21 pools over all stacks (eu-frankfurt 8, us-central 13), and an account holds 20" in problem.what
+
+
+def test_a_broken_neighbour_does_not_stop_a_stack(folder: Path) -> None:
+    (folder / "Pulumi.eu-frankfurt.yaml").write_text("nonsense: [")
+    assert settings.load(folder, "us-central").region == "us-central"
+
+
+def test_a_generation_is_not_added_and_removed_in_one_step(folder: Path) -> None:
+    change_platform(folder, {"generations.2": "linode/debian13"})
+    deployed = settings.generations(settings.load(folder, "us-central"))
+    change_stack(folder, "us-central", {f"{API}.generations": [2]})
+    wanted = settings.load(folder, "us-central")
+    with pytest.raises(ConfigurationError) as caught:
+        settings.check_step("us-central", wanted, deployed)
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.key) == (US, f"chat-tonic:stack.{API}.generations")
+    assert "adds 2 and removes 1 in one step" in problem.what
+
+
+def test_a_generation_is_added_beside_the_old_one_which_a_second_step_removes(folder: Path) -> None:
+    change_platform(folder, {"generations.2": "linode/debian13"})
+    steps = []
+    for numbers in ([1], [1, 2], [2]):
+        change_stack(folder, "us-central", {f"{API}.generations": numbers})
+        steps.append(settings.load(folder, "us-central"))
+    settings.check_step("us-central", steps[0], {})
+    for before, after in zip(steps, steps[1:], strict=False):
+        settings.check_step("us-central", after, settings.generations(before))
+
+
+def test_the_image_of_a_running_generation_does_not_change(folder: Path) -> None:
+    deployed = settings.generations(settings.load(folder, "us-central"))
+    change_platform(folder, {"generations.1": "linode/debian13"})
+    with pytest.raises(ConfigurationError, match="put the new image into a new generation"):
+        settings.check_step("us-central", settings.load(folder, "us-central"), deployed)
+
+
+def test_the_inputs_of_a_stack_follow_from_what_it_has(folder: Path) -> None:
+    keys = {name: [each.key for each in settings.missing_inputs(folder, name, settings.load(folder, name))]
+            for name in ("test", "us-central")}  # fmt: skip
+    assert keys["test"] == [
+        "linode:token",
+        "chat-tonic:authorizedKeys",
+        "chat-tonic:registryPassword",
+        "chat-tonic:originCertificate",
+        "chat-tonic:originKey",
+        "chat-tonic:pullCa",
+        "chat-tonic:hostKey-internal",
+    ]
+    assert set(keys["us-central"]) - set(keys["test"]) == {
+        "chat-tonic:copiesToken",
+        "cloudflare:apiToken",
+        "chat-tonic:cloudflareAccountId",
+        "chat-tonic:cloudflareZoneId",
+        "chat-tonic:pullCertificate",
+        "chat-tonic:pullKey",
+        "chat-tonic:hostKey-production",
+        "chat-tonic:hostKey-bot-testing",
+        "chat-tonic:hostKey-ops",
+    }
+
+
+def test_a_secret_in_clear_is_refused_and_not_repeated(folder: Path) -> None:
+    path = folder / "Pulumi.test.yaml"
+    path.write_text(path.read_text() + "  linode:token: hunter2\n")
+    with pytest.raises(ConfigurationError) as caught:
+        settings.missing_inputs(folder, "test", settings.load(folder, "test"))
+    assert "linode:token: it is a secret and stands in clear" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_real_run_refuses_the_committed_placeholders(folder: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        settings.refuse_placeholders(folder, "us-central", settings.load(folder, "us-central"))
+    assert {(p.file, p.key) for p in caught.value.problems} == {
+        (US, "chat-tonic:stack.zone"),
+        (US, "chat-tonic:stack.alarms.board"),
+        (US, "chat-tonic:stack.alarms.on_call"),
+        (US, "chat-tonic:stack.admin_sources"),
+        (PLATFORM, "registry.host"),
+        (PLATFORM, "roles.api.image"),
+        (PLATFORM, "roles.chat.image"),
+        (PLATFORM, "roles.customer-service.image"),
+        (PLATFORM, "roles.web-chat.image"),
+    }
+
+
+_YAML = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers() | strategies.text(max_size=8),
+    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(max_size=8), inner),
+    max_leaves=12,
+)
+
+
+@hypothesis_settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    key=strategies.sampled_from(["region", "zone", "alarms", "copies", "roles", "health", "environments", "nonsense",
+                                 "admin_sources", "generations", "environments.production", API, f"{API}.generations"]),
+    value=_YAML,
+)  # fmt: skip
+def test_nonsense_is_refused_in_words_or_accepted_but_never_a_crash(tmp_path: Path, key: str, value: Any) -> None:
+    folder = copy_of_the_committed_files(tmp_path / "nonsense")
+    change_stack(folder, "us-central", {key: value})
+    try:
+        settings.load(folder, "us-central")
+    except ConfigurationError as error:
+        assert all(problem.what for problem in error.problems)

@@ -1,0 +1,48 @@
+"""Configuration folders for tests: the committed files, copied and changed key by key."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components import document
+
+ROOT = Path(__file__).parent.parent
+STACKS = ("eu-frankfurt", "test", "us-central")
+REMOVED = object()
+
+
+def copy_of_the_committed_files(folder: Path) -> Path:
+    """Copy the platform file and every stack file into a folder, and return it."""
+    folder.mkdir(exist_ok=True)
+    for path in (ROOT / "platform.yaml", *(ROOT / f"Pulumi.{stack}.yaml" for stack in STACKS)):
+        shutil.copy(path, folder)
+    return folder
+
+
+def change_platform(folder: Path, changes: Mapping[str, Any]) -> None:
+    """Set keys of the platform file, named with dots; REMOVED takes one away."""
+    _change(folder / "platform.yaml", (), changes)
+
+
+def change_stack(folder: Path, stack: str, changes: Mapping[str, Any]) -> None:
+    """Set keys of a stack's differences, named with dots; REMOVED takes one away."""
+    _change(folder / f"Pulumi.{stack}.yaml", ("config", "chat-tonic:stack"), changes)
+
+
+def _change(path: Path, top: tuple[str, ...], changes: Mapping[str, Any]) -> None:
+    content = document.read(path)
+    for dotted, value in changes.items():
+        place = content
+        *parents, last = (*top, *dotted.split("."))
+        for part in parents:
+            if place.get(part) is None:
+                place[part] = {}
+            place = place[part]
+        if value is REMOVED:
+            place.pop(last)
+        else:
+            place[last] = value
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
