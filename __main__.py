@@ -11,7 +11,7 @@ from components.region import Region, RegionArgs
 name = pulumi.get_stack()
 stack = settings.resolve(Path(__file__).parent, name, pulumi.Config(settings.PROJECT).get_object("stack"))
 settings.check_step(name, stack, deployed_generations())
-region = Region("region", RegionArgs(name, stack, Inputs()))
+region = Region("region", RegionArgs(name, stack, Inputs(stack)))
 
 pulumi.export("hosts", settings.hosts(stack))
 pulumi.export("generations", settings.generations(stack))

@@ -41,16 +41,18 @@ class Alarms(pulumi.ComponentResource):
             "health_check_status_notification": args.check_ids
             and filters(health_check_ids=args.check_ids, statuses=["Healthy", "Unhealthy"]),
         }
-        for alert_type, filter_ in watched.items():
-            if filter_:
-                cloudflare.NotificationPolicy(
-                    f"{name}-{alert_type.replace('_', '-')}",
-                    account_id=args.account_id,
-                    name=f"{args.label}: {alert_type.replace('_', ' ')}",
-                    alert_type=alert_type,
-                    enabled=True,
-                    mechanisms=cloudflare.NotificationPolicyMechanismsArgs(emails=emails),
-                    filters=filter_,
-                    opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
-                )
-        self.register_outputs({})
+        policies = {
+            alert_type: cloudflare.NotificationPolicy(
+                f"{name}-{alert_type.replace('_', '-')}",
+                account_id=args.account_id,
+                name=f"{args.label}: {alert_type.replace('_', ' ')}",
+                alert_type=alert_type,
+                enabled=True,
+                mechanisms=cloudflare.NotificationPolicyMechanismsArgs(emails=emails),
+                filters=filter_,
+                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            )
+            for alert_type, filter_ in watched.items()
+            if filter_
+        }
+        self.register_outputs({alert_type: policy.id for alert_type, policy in policies.items()})

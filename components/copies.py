@@ -46,7 +46,7 @@ class Copies(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["accessKey", "secretKey"]),
         )
         self.bucket: pulumi.Output[str] = bucket.label
-        self.endpoint: pulumi.Output[str] = bucket.endpoint
+        self.endpoint: pulumi.Output[str] = bucket.s3_endpoint
         self.access_key: pulumi.Output[str] = pulumi.Output.secret(key.access_key)
         self.secret_key: pulumi.Output[str] = pulumi.Output.secret(key.secret_key)
         self.register_outputs({"bucket": self.bucket, "endpoint": self.endpoint})

@@ -144,4 +144,9 @@ class ProxiedName(pulumi.ComponentResource):
 
 def _identified(text: str, parent: pulumi.Resource, name: str, type_: str) -> pulumi.Output[str]:
     """Append the identity of a resource that has no label of its own, so that it is found again without the state."""
-    return pulumi.create_urn(name, type_, parent).apply(lambda urn: f"{text} [{labels.identity(urn)}]")
+
+    async def described() -> str:
+        # Awaited, not applied: as an output it would make the child depend on its parent, which waits for its children.
+        return f"{text} [{labels.identity(await pulumi.create_urn(name, type_, parent).future() or '')}]"
+
+    return pulumi.Output.from_input(described())

@@ -48,4 +48,4 @@ class Edge(pulumi.ComponentResource):
             enabled=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[certificate]),
         )
-        self.register_outputs({})
+        self.register_outputs({"pull_certificate_id": certificate.certificate_id})

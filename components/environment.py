@@ -66,7 +66,12 @@ class Environment(pulumi.ComponentResource):
         groups = self._groups(database)
         database.admit(
             [
-                *(server.address for role, group in groups.items() for server in group if args.stack.roles[role].database),
+                *(
+                    server.address
+                    for role, group in groups.items()
+                    for server in group
+                    if args.stack.roles[role].database
+                ),
                 *([args.ops.address] if args.ops and self._settings.database.copies else []),
             ]
         )

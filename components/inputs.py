@@ -2,30 +2,37 @@
 
 import pulumi
 
-from components.settings import PROJECT
+from components.settings import PROJECT, required_inputs
+from components.topology import Stack
 
 
 class Inputs:
-    """Reads a stack's inputs; what is secret stays a secret output. `settings.required_inputs` lists them."""
+    """Reads a stack's inputs, all at once, so that one that is missing stops the run before anything is declared.
 
-    def __init__(self) -> None:
-        self._config = pulumi.Config(PROJECT)
+    Raises:
+        pulumi.ConfigMissingError: an input is not set; the message has the command that sets it.
+        ValueError: one that is no secret has not the form of what it is for.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._plain: dict[str, str] = {}
+        self._secret: dict[str, pulumi.Output[str]] = {}
+        for needed in required_inputs(stack):
+            namespace, name = needed.key.split(":")
+            config = pulumi.Config(namespace)
+            if needed.secret:
+                # A secret is checked where it is known, in previews too, long before a server is made of it.
+                self._secret[needed.key] = config.require_secret(name).apply(needed.check)
+            else:
+                self._plain[needed.key] = needed.check(config.require(name))
 
     def plain(self, name: str) -> str:
-        """Return an input that is no secret.
-
-        Raises:
-            pulumi.ConfigMissingError: it is not set; the message has the command that sets it.
-        """
-        return self._config.require(name)
+        """Return an input that is no secret, by its name in the project's namespace."""
+        return self._plain[f"{PROJECT}:{name}"]
 
     def secret(self, name: str) -> pulumi.Output[str]:
-        """Return a secret input.
-
-        Raises:
-            pulumi.ConfigMissingError: it is not set; the message has the command that sets it.
-        """
-        return self._config.require_secret(name)
+        """Return a secret input, by its name in the project's namespace."""
+        return self._secret[f"{PROJECT}:{name}"]
 
     def authorized_keys(self) -> tuple[str, ...]:
         """Return the public SSH keys of those who may log in."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import labels
-from components.network import Door, Firewall, FirewallArgs, firewall_label
+from components.network import Door, Firewall, FirewallArgs, attach, firewall_label
 from components.sdk import linode
 from components.servers import Server
 from components.topology import BalancerCheck
@@ -49,7 +49,7 @@ class LoadBalancer(pulumi.ComponentResource):
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
-        closed = firewall.attach("device", balancer, "nodebalancer")
+        closed = attach(f"{name}-firewall-device", firewall, balancer, "nodebalancer", self)
         balancer_id = balancer.id.apply(int)
         config = linode.NodeBalancerConfig(
             f"{name}-https",

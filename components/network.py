@@ -33,15 +33,17 @@ class FirewallArgs:
 
 
 class Firewall(pulumi.ComponentResource):
-    """A Cloud Firewall. Servers and balancers are attached by `attach`, never by the firewall's own lists.
+    """A Cloud Firewall. Servers and balancers are put behind it by `attach`, never by the firewall's own lists.
 
-    Resources: Firewall, and a FirewallDevice for everything attached.
+    Resources: Firewall.
+
+    Attributes:
+        id: the firewall's number.
     """
 
     def __init__(self, name: str, args: FirewallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("chat-tonic:network:Firewall", name, None, opts)
-        self._name = name
-        self.resource = linode.Firewall(
+        firewall = linode.Firewall(
             f"{name}-rules",
             label=args.label,
             tags=list(args.tags),
@@ -50,19 +52,23 @@ class Firewall(pulumi.ComponentResource):
             inbounds=[_inbound(door) for door in args.doors],
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
-        self.register_outputs({"id": self.resource.id})
+        self.id: pulumi.Output[int] = firewall.id.apply(int)
+        self.register_outputs({"id": self.id})
 
-    def attach(self, name: str, entity: pulumi.CustomResource, entity_type: str) -> pulumi.CustomResource:
-        """Put a server (`linode`) or a balancer (`nodebalancer`) behind this firewall."""
-        device: pulumi.CustomResource = linode.FirewallDevice(
-            f"{self._name}-{name}",
-            firewall_id=self.resource.id.apply(int),
-            entity_id=entity.id.apply(int),
-            entity_type=entity_type,
-            # The device goes with its server, and cannot be read or deleted once that is gone.
-            opts=pulumi.ResourceOptions(parent=self, deleted_with=entity),
-        )
-        return device
+
+def attach(
+    name: str, firewall: Firewall, entity: pulumi.CustomResource, entity_type: str, parent: pulumi.Resource
+) -> pulumi.CustomResource:
+    """Put a server (entity type `linode`) or a balancer (`nodebalancer`) behind a firewall."""
+    device: pulumi.CustomResource = linode.FirewallDevice(
+        name,
+        firewall_id=firewall.id,
+        entity_id=entity.id.apply(int),
+        entity_type=entity_type,
+        # The device goes with its entity, and can be neither read nor deleted once that is gone.
+        opts=pulumi.ResourceOptions(parent=parent, deleted_with=entity),
+    )
+    return device
 
 
 def server_doors(ssh_sources: Sequence[str], ssh_addresses: Sequence[pulumi.Input[str]]) -> tuple[Door, ...]:

@@ -60,7 +60,7 @@ def _rows(key: tuple[str, ...], node: dict[str, Any]) -> Iterator[tuple[str, str
 
 def _type(node: dict[str, Any]) -> str:
     inner = _resolve(node)
-    words = inner.get("type", "")
+    words: str = inner.get("type", "")
     if "enum" in inner:
         words = " or ".join(f"`{value}`" for value in inner["enum"])
     elif words == "integer" and "minimum" in inner:

@@ -16,13 +16,18 @@ Key = tuple[str, ...]
 Found = Iterator[tuple[Key, str]]
 
 
-
 def regions_stay_in_the_jurisdiction(stack: Stack) -> Found:
     """P7: every region of a stack is inside its jurisdiction."""
-    for key, region in ((("region",), stack.region), (("copies", "region"), stack.copies and stack.copies.region)):
+    for key, region in (
+        (("region",), stack.region),
+        (("copies", "region"), stack.copies and stack.copies.region),
+    ):
         if region and catalog.REGIONS[region].jurisdiction != stack.jurisdiction:
             inside = (name for name, known in catalog.REGIONS.items() if known.jurisdiction == stack.jurisdiction)
-            yield key, f"'{region}' is outside the jurisdiction '{stack.jurisdiction}'; inside are {', '.join(inside)}"
+            yield (
+                key,
+                f"'{region}' is outside the jurisdiction '{stack.jurisdiction}'; inside are {', '.join(inside)}",
+            )
 
 
 def copies_leave_the_data_center(stack: Stack) -> Found:
@@ -66,7 +71,10 @@ def groups_are_of_known_roles(stack: Stack) -> Found:
     """A group is named after a role."""
     for name, _, role, _ in stack.groups():
         if role not in stack.roles:
-            yield ("environments", name, "groups", role), f"unknown role '{role}'; known are {', '.join(stack.roles)}"
+            yield (
+                ("environments", name, "groups", role),
+                f"unknown role '{role}'; known are {', '.join(stack.roles)}",
+            )
 
 
 def generations_are_declared(stack: Stack) -> Found:
@@ -87,7 +95,10 @@ def published_environments_have_a_zone(stack: Stack) -> Found:
     """Names need a zone, and a zone needs somebody to tell."""
     for name, environment in stack.environments.items():
         if environment.publish != "none" and stack.zone is None:
-            yield ("environments", name, "publish"), "publishing needs the stack's 'zone'; set it, or publish 'none'"
+            yield (
+                ("environments", name, "publish"),
+                "publishing needs the stack's 'zone'; set it, or publish 'none'",
+            )
     if stack.zone is not None and stack.alarms is None:
         yield ("alarms",), "a stack with a zone needs 'alarms' with 'board' and 'on_call'"
 
@@ -99,7 +110,10 @@ def host_names_are_one_level_below_the_zone(stack: Stack) -> Found:
         at_group: Key = ("environments", name, "groups", role, "host")
         key = at_group if group.host is not None else ("environments", name, "host_prefix")
         if "." in host:
-            yield key, f"'{host}' is deeper than one level below the zone; the edge certificate covers '<name>.<zone>'"
+            yield (
+                key,
+                f"'{host}' is deeper than one level below the zone; the edge certificate covers '<name>.<zone>'",
+            )
         elif not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", host):
             yield key, f"'{host}' is no host name's label; use a-z, 0-9 and hyphens, 63 at most"
 
@@ -125,7 +139,10 @@ def environment_labels_are_distinct(stack: Stack) -> Found:
     count = Counter(environment.label for environment in stack.environments.values())
     for name, environment in stack.environments.items():
         if count[environment.label] > 1:
-            yield ("environments", name, "label"), f"the label '{environment.label}' stands twice; give each its own"
+            yield (
+                ("environments", name, "label"),
+                f"the label '{environment.label}' stands twice; give each its own",
+            )
         if environment.label == "ops":
             yield ("environments", name, "label"), "the label 'ops' is the ops server's; choose another"
 
@@ -205,9 +222,15 @@ def stacks_fit_together(name: str, stack: Stack, others: Mapping[str, Stack]) ->
     """Rules over all stack files: labels and zones are not shared, and the account's pools are enough."""
     for other_name, other in others.items():
         if other.label == stack.label:
-            yield ("label",), f"the label '{stack.label}' is also that of the stack '{other_name}'; choose another"
+            yield (
+                ("label",),
+                f"the label '{stack.label}' is also that of the stack '{other_name}'; choose another",
+            )
         if stack.zone is not None and other.zone == stack.zone:
-            yield ("zone",), f"the zone '{stack.zone}' is also that of the stack '{other_name}'; each has its own"
+            yield (
+                ("zone",),
+                f"the zone '{stack.zone}' is also that of the stack '{other_name}'; each has its own",
+            )
     pools = {each_name: _pools(each) for each_name, each in {**others, name: stack}.items()}
     if sum(pools.values()) > catalog.MAX_POOLS and pools[name]:
         counts = ", ".join(f"{each} {count}" for each, count in sorted(pools.items()) if count)

@@ -1,19 +1,21 @@
 """Servers: a group for each role, in generations that are added, proved and removed."""
 
 import base64
+import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pulumi
 
 from components import catalog, labels
-from components.network import Firewall
+from components.network import Firewall, attach
 from components.sdk import linode
 from components.topology import Group, server_numbers
 
 # What counts at birth only: a change would replace the server, and its backups would die with it. Images change by
 # generations; what is in the user data is pushed to living servers instead.
 _BIRTH_ONLY = ["image", "metadatas"]
+_PRIVATE = ipaddress.ip_network("192.168.128.0/17")  # from which a data center gives private addresses
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,9 @@ class Server(pulumi.ComponentResource):
                 additional_secret_outputs=["metadatas"],
             ),
         )
-        self.address: pulumi.Output[str] = self.resource.ip_address
+        self.address: pulumi.Output[str] = self.resource.ipv4s.apply(_public)
         self.private_address: pulumi.Output[str] = self.resource.private_ip_address
-        args.firewall.attach(name, self.resource, "linode")
+        attach(f"{name}-firewall", args.firewall, self.resource, "linode", self)
         self.register_outputs({"address": self.address, "private_address": self.private_address})
 
 
@@ -106,7 +108,9 @@ class ServerGroup(pulumi.ComponentResource):
         placements = {
             (generation, first): linode.PlacementGroup(
                 f"{name}-g{generation}-p{first // size + 1}",
-                label=labels.label("placement group", *args.parts, args.role, f"g{generation}", f"p{first // size + 1}"),
+                label=labels.label(
+                    "placement group", *args.parts, args.role, f"g{generation}", f"p{first // size + 1}"
+                ),
                 region=args.region,
                 placement_group_type="anti_affinity:local",
                 placement_group_policy="strict",
@@ -133,6 +137,11 @@ class ServerGroup(pulumi.ComponentResource):
             for generation, number in server_numbers(args.group)
         )
         self.register_outputs({"servers": [server.label for server in self.servers]})
+
+
+def _public(addresses: Sequence[str]) -> str:
+    """Return the public one of a server's addresses, which the cloud lists in no order."""
+    return next(address for address in addresses if ipaddress.ip_address(address) not in _PRIVATE)
 
 
 def _encoded(user_data: pulumi.Input[str]) -> pulumi.Output[str]:

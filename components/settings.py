@@ -47,11 +47,31 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True)
 class Input:
-    """A configuration key that a stack file must set by itself; `secret` ones are stored encrypted."""
+    """A configuration key that a stack file must set by itself; `secret` ones are stored encrypted.
+
+    `form` is a pattern that the whole value matches.
+    """
 
     key: str
     secret: bool
     purpose: str
+    form: str = r"\S+"
+
+    def check(self, value: str) -> str:
+        """Return the value.
+
+        Raises:
+            ValueError: it has not the form of what it is for; the value is not repeated.
+        """
+        if not re.fullmatch(self.form, value.strip()):
+            raise ValueError(f"{self.key}: its value is no {self.purpose}; set it again")
+        return value
+
+
+_CERTIFICATES = r"(-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\s*)+"
+_PRIVATE_KEY = r"-----BEGIN (EC |RSA )?PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+-----END (EC |RSA )?PRIVATE KEY-----"
+_OPENSSH_KEY = r"-----BEGIN OPENSSH PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+-----END OPENSSH PRIVATE KEY-----"
+_PUBLIC_KEYS = r"((ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\n]*)?(\n+|$))+"
 
 
 def stack_file(stack: str) -> str:
@@ -97,24 +117,39 @@ def required_inputs(stack: Stack) -> tuple[Input, ...]:
     """Return what a stack's file must set besides its differences, in the order in which people get them."""
     always = [
         Input("linode:token", True, "Linode token of the platform's account"),
-        Input(f"{PROJECT}:authorizedKeys", False, "public SSH keys of those who may log in, one a line"),
+        Input(
+            f"{PROJECT}:authorizedKeys",
+            False,
+            "public SSH keys of those who may log in, one a line",
+            _PUBLIC_KEYS,
+        ),
         Input(f"{PROJECT}:registryPassword", True, "password of the container registry"),
-        Input(f"{PROJECT}:originCertificate", False, "certificate that the servers present, PEM"),
-        Input(f"{PROJECT}:originKey", True, "its private key, PEM"),
-        Input(f"{PROJECT}:pullCa", False, "authority whose client certificates the servers accept, PEM"),
+        Input(f"{PROJECT}:originCertificate", False, "certificate that the servers present, PEM", _CERTIFICATES),
+        Input(f"{PROJECT}:originKey", True, "private key of that certificate, PEM", _PRIVATE_KEY),
+        Input(
+            f"{PROJECT}:pullCa",
+            False,
+            "authority of the client certificates that the servers accept, PEM",
+            _CERTIFICATES,
+        ),
     ]
     if stack.copies is not None:
         always.append(Input(f"{PROJECT}:copiesToken", True, "Linode token of the copies account"))
     if stack.zone is not None:
         always += [
             Input("cloudflare:apiToken", True, "Cloudflare token for the zone and its account"),
-            Input(f"{PROJECT}:cloudflareAccountId", False, "id of the Cloudflare account"),
-            Input(f"{PROJECT}:cloudflareZoneId", False, f"id of the zone {stack.zone}"),
-            Input(f"{PROJECT}:pullCertificate", False, "client certificate that Cloudflare presents to us, PEM"),
-            Input(f"{PROJECT}:pullKey", True, "its private key, PEM"),
+            Input(f"{PROJECT}:cloudflareAccountId", False, "id of the Cloudflare account", r"[0-9a-f]{32}"),
+            Input(f"{PROJECT}:cloudflareZoneId", False, f"id of the zone {stack.zone}", r"[0-9a-f]{32}"),
+            Input(
+                f"{PROJECT}:pullCertificate",
+                False,
+                "client certificate that Cloudflare presents, PEM",
+                _CERTIFICATES,
+            ),
+            Input(f"{PROJECT}:pullKey", True, "private key of that certificate, PEM", _PRIVATE_KEY),
         ]
     always += [
-        Input(f"{PROJECT}:hostKey-{owner}", True, f"SSH host key of {owner}, OpenSSH ed25519 private key")
+        Input(f"{PROJECT}:hostKey-{owner}", True, f"SSH host key of {owner}, OpenSSH private key", _OPENSSH_KEY)
         for owner in (*stack.environments, *(["ops"] if stack.ops else []))
     ]
     return tuple(always)
@@ -124,16 +159,22 @@ def missing_inputs(root: Path, stack: str, settings: Stack) -> tuple[Input, ...]
     """Return the inputs that a stack's file does not set.
 
     Raises:
-        ConfigurationError: the stack's file is missing or unreadable, or holds a secret in clear.
+        ConfigurationError: the stack's file is missing or unreadable, holds a secret in clear, or something that is
+            not what its key is for.
     """
     config = _stack_config(root, stack)
     required = required_inputs(settings)
-    _refuse(
-        Problem(stack_file(stack), each.key, "it is a secret and stands in clear; set it again with --secret")
-        for each in required
-        if each.secret and each.key in config and not _is_encrypted(config[each.key])
-    )
-    return tuple(each for each in required if config.get(each.key) in (None, ""))
+    present = [each for each in required if config.get(each.key) not in (None, "")]
+    _refuse(Problem(stack_file(stack), each.key, what) for each in present for what in _wrong(each, config[each.key]))
+    return tuple(each for each in required if each not in present)
+
+
+def _wrong(needed: Input, value: object) -> Iterator[str]:
+    if needed.secret:
+        if not _is_encrypted(value):
+            yield "it is a secret and stands in clear; set it again with --secret"
+    elif not re.fullmatch(needed.form, str(value).strip()):
+        yield f"it is no {needed.purpose}; set it again"
 
 
 def refuse_placeholders(root: Path, stack: str, settings: Stack) -> None:
@@ -283,7 +324,7 @@ class _Overlay:
 
     def _merged(self) -> dict[str, Any]:
         """Lay over; of the platform's environments a stack has those that it names."""
-        merged = _lay_over({**self.platform, "environments": None}, self.differences)
+        merged: dict[str, Any] = _lay_over({**self.platform, "environments": None}, self.differences)
         if named := _section(self.differences, "environments"):
             known = _section(self.platform, "environments")
             merged["environments"] = {
@@ -327,7 +368,7 @@ def _valid_part(merged: Mapping[str, Any], broken: set[tuple[str, ...]]) -> Stac
         for name, value in _section(merged, "environments").items()
         if not any(key[:2] == ("environments", name) for key in broken)
     }
-    valid = {}
+    valid: dict[str, Any] = {}
     for section, field in Stack.model_fields.items():
         if section == "environments" and environments:
             value = environments
@@ -335,7 +376,7 @@ def _valid_part(merged: Mapping[str, Any], broken: set[tuple[str, ...]]) -> Stac
             value = merged.get(section, field.default)
         else:
             continue
-        valid[section] = TypeAdapter(Annotated[field.annotation, field]).validate_json(_json(value))
+        valid[section] = TypeAdapter[Any](Annotated[field.annotation, field]).validate_json(_json(value))  # type: ignore[arg-type]
     part = Stack.model_construct(**valid)
     for section in Stack.model_fields.keys() - valid.keys():
         part.__dict__.pop(section, None)

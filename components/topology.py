@@ -186,7 +186,8 @@ class Copies(Model):
     """Where the copies of the stack's databases are kept."""
 
     region: RegionName | None = Field(
-        default=None, description="region of the buckets; without it, the one that the catalog gives the region"
+        default=None,
+        description="region of the buckets; without it, the one that the catalog gives the region",
     )
 
 
@@ -204,7 +205,8 @@ class Stack(Model):
     jurisdiction: Literal["us", "eu"] = Field(description="the law that its data stays under: us or eu")
     region: RegionName = Field(description="Linode data center of its servers, balancers and databases")
     zone: Annotated[str, _matching(rf"({_DNS_LABEL}\.)+{_DNS_LABEL}", "a domain name")] | None = Field(
-        default=None, description="Cloudflare zone of its host names, its jurisdiction's own; none publishes nothing"
+        default=None,
+        description="Cloudflare zone of its host names, its jurisdiction's own; none publishes nothing",
     )
     admin_sources: Annotated[
         tuple[Cidr, ...], Field(min_length=1, max_length=100), _distinct("network", ipaddress.ip_network)

@@ -1,5 +1,6 @@
 """Configuration that is wrong is refused before anything is created: which file, which key, what to write."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,12 @@ def test_everything_that_is_wrong_is_said_at_once(folder: Path) -> None:
     change_stack(
         folder,
         "us-central",
-        {"region": "eu-central", "zoen": "x", f"{API}.count": 0, "environments.bot-testing.database.nodes": 2},
+        {
+            "region": "eu-central",
+            "zoen": "x",
+            f"{API}.count": 0,
+            "environments.bot-testing.database.nodes": 2,
+        },
     )
     change_platform(folder, {"caddy": "caddy:latest"})
     assert {(p.file, p.key) for p in problems(folder)} == {
@@ -270,7 +276,7 @@ def test_a_generation_is_added_beside_the_old_one_which_a_second_step_removes(fo
         change_stack(folder, "us-central", {f"{API}.generations": numbers})
         steps.append(settings.load(folder, "us-central"))
     settings.check_step("us-central", steps[0], {})
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in itertools.pairwise(steps):
         settings.check_step("us-central", after, settings.generations(before))
 
 
@@ -350,4 +356,4 @@ def test_nonsense_is_refused_in_words_or_accepted_but_never_a_crash(tmp_path: Pa
     try:
         settings.load(folder, "us-central")
     except ConfigurationError as error:
-        assert all(problem.what for problem in error.problems)
+        assert all(problem.what for problem in error.problems)  # noqa: PT017 - being accepted is right too

@@ -1,0 +1,386 @@
+"""The real program, for every committed stack file: what it declares, and what it must not."""
+
+import base64
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+from sandbox.process import Tokens
+
+from components import settings
+from operations import throwaway
+from tests.configuration import ROOT, change_platform, change_stack, copy_of_the_committed_files
+from tests.recording import RANGES, Program, Registered, run
+
+SECRETS = ("linode:token", "chat-tonic:originKey", "chat-tonic:registryPassword", "chat-tonic:pullKey")
+
+
+def inputs_of(root: Path, stack: str) -> dict[str, str]:
+    loaded = settings.load(root, stack)
+    tokens = Tokens("a" * 64, "b" * 64, "c" * 40, "d" * 32, {loaded.zone or "": "e" * 32})
+    keys = [each.key for each in settings.required_inputs(loaded)]
+    return {key: value for family in throwaway.families(loaded, tokens, keys) for key, value in family.items()}
+
+
+@cache
+def committed(stack: str) -> tuple[Program, dict[str, str]]:
+    inputs = inputs_of(ROOT, stack)
+    return run(stack, inputs), inputs
+
+
+def named(program: Program, name: str) -> Registered:
+    (found,) = [each for each in program.resources if each.name == name]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("stack", "expected"),
+    [
+        (
+            "us-central",
+            {"Instance": 15, "PlacementGroup": 8, "NodeBalancer": 8, "NodeBalancerConfig": 8, "NodeBalancerNode": 14,
+             "DatabasePostgresqlV2": 2, "DatabaseAccessControls": 2, "ObjectStorageBucket": 2, "ObjectStorageKey": 2,
+             "LoadBalancerMonitor": 4, "LoadBalancerPool": 4, "DnsRecord": 4, "Healthcheck": 4,
+             "NotificationPolicy": 3, "ZoneSetting": 3, "AuthenticatedOriginPullsCertificate": 1,
+             "AuthenticatedOriginPullsSettings": 1},
+        ),
+        (
+            "test",
+            {"Instance": 4, "PlacementGroup": 4, "NodeBalancer": 4, "NodeBalancerConfig": 4, "NodeBalancerNode": 4,
+             "DatabasePostgresqlV2": 1, "DatabaseAccessControls": 1, "ObjectStorageBucket": 0, "ObjectStorageKey": 0,
+             "LoadBalancerMonitor": 0, "LoadBalancerPool": 0, "DnsRecord": 0, "Healthcheck": 0,
+             "NotificationPolicy": 0, "ZoneSetting": 0, "AuthenticatedOriginPullsCertificate": 0,
+             "AuthenticatedOriginPullsSettings": 0},
+        ),
+    ],
+)  # fmt: skip
+def test_a_stack_has_exactly_what_its_file_says(stack: str, expected: dict[str, int]) -> None:
+    program, _ = committed(stack)
+    counted = Counter(each.type.rsplit(":", 1)[-1] for each in program.resources)
+    assert {kind: counted[kind] for kind in expected} == expected
+    clouds = {each.type.split(":")[0] for each in program.resources}
+    assert clouds == ({"linode", "pulumi", "chat-tonic"} | ({"cloudflare"} if stack != "test" else set()))
+
+
+def test_frankfurt_is_the_us_in_another_jurisdiction() -> None:
+    ours = {
+        stack: Counter(each.type for each in committed(stack)[0].resources) for stack in ("us-central", "eu-frankfurt")
+    }
+    assert ours["us-central"] == ours["eu-frankfurt"]
+
+
+@pytest.mark.parametrize("stack", ["us-central", "eu-frankfurt", "test"])
+def test_every_child_is_inside_its_component_and_named_after_it(stack: str) -> None:
+    program, _ = committed(stack)
+    by_urn = {each.urn: each for each in program.resources}
+    for each in program.resources:
+        if each.type in ("pulumi:pulumi:Stack", "chat-tonic:region:Region"):
+            continue
+        parent = by_urn[each.parent]
+        assert parent.type.startswith("chat-tonic:"), each.urn
+        assert each.name.startswith(f"{parent.name}-"), (each.name, parent.name)
+
+
+@pytest.mark.parametrize(
+    ("stack", "jurisdiction"),
+    [
+        ("us-central", {"us-central", "us-ord"}),
+        ("eu-frankfurt", {"eu-central", "de-fra-2"}),
+        ("test", {"us-central"}),
+    ],
+)
+def test_nothing_is_outside_the_jurisdiction(stack: str, jurisdiction: set[str]) -> None:
+    program, _ = committed(stack)
+    regions = {each.inputs["region"] for each in program.resources if "region" in each.inputs}
+    assert regions == jurisdiction
+    for balancer in program.of("NodeBalancer"):
+        assert balancer.inputs["region"], "the provider's default is us-east"
+    probed = {region for each in program.of("LoadBalancerPool") for region in each.inputs["checkRegions"]}
+    assert probed == {"us-central": {"ENAM", "WNAM"}, "eu-frankfurt": {"WEU", "EEU"}, "test": set()}[stack]
+
+
+@pytest.mark.parametrize("stack", ["us-central", "eu-frankfurt", "test"])
+def test_exactly_databases_and_buckets_are_protected(stack: str) -> None:
+    program, _ = committed(stack)
+    protected = {each.urn for each in program.resources if each.protect}
+    assert protected == {
+        e.urn for e in program.resources if e.type.endswith((":DatabasePostgresqlV2", ":ObjectStorageBucket"))
+    }
+
+
+@pytest.mark.parametrize("stack", ["us-central", "eu-frankfurt", "test"])
+def test_every_server_is_backed_up_encrypted_and_reached_by_legacy_interfaces(stack: str) -> None:
+    program, _ = committed(stack)
+    for server in program.of("Instance"):
+        wanted = {"backupsEnabled": True, "diskEncryption": "enabled", "privateIp": True, "watchdogEnabled": True,
+                  "interfaceGeneration": "legacy_config", "image": "linode/debian12"}  # fmt: skip
+        assert {key: server.inputs.get(key) for key in wanted} == wanted
+        assert server.inputs["tags"] == sorted(server.inputs["tags"])
+        assert set(server.ignore_changes) == {"image", "metadatas"}
+        for absent in ("rootPass", "firewallId", "authorizedKeys", "interfaces", "stackscriptId"):
+            assert absent not in server.inputs
+
+
+@pytest.mark.parametrize("stack", ["us-central", "eu-frankfurt", "test"])
+def test_no_more_than_five_servers_share_a_strict_placement_group(stack: str) -> None:
+    program, _ = committed(stack)
+    for group in program.of("PlacementGroup"):
+        assert group.inputs["placementGroupType"] == "anti_affinity:local"
+        assert group.inputs["placementGroupPolicy"] == "strict"
+    placed = [each for each in program.of("Instance") if "ops" not in each.name]
+    assert max(Counter(each.inputs["placementGroup"]["id"] for each in placed).values()) <= 5
+
+
+def test_eleven_servers_of_a_role_take_three_placement_groups(tmp_path: Path) -> None:
+    root = copy_of_the_committed_files(tmp_path / "root")
+    change_stack(root, "test", {"environments.internal.groups.api.count": 11})
+    program = run("test", inputs_of(root, "test"), root)
+    groups = [each.inputs["placementGroup"]["id"] for each in program.of("Instance") if "-api-" in each.name]
+    assert sorted(Counter(groups).values()) == [1, 5, 5]
+    labels = [each.inputs["label"] for each in program.of("PlacementGroup") if "-api-" in each.name]
+    assert labels == ["test-int-api-g1-p1", "test-int-api-g1-p2", "test-int-api-g1-p3"]
+    nodes = [each.inputs["label"] for each in program.of("NodeBalancerNode") if "-api-" in each.name]
+    assert sorted(nodes) == sorted(f"test-int-api-g1-{number}" for number in range(1, 12))
+
+
+@pytest.mark.parametrize("stack", ["us-central", "eu-frankfurt", "test"])
+def test_every_server_and_balancer_is_behind_a_firewall_that_goes_with_it(stack: str) -> None:
+    program, _ = committed(stack)
+    behind = {each.deleted_with for each in program.of("FirewallDevice")}
+    assert behind == {each.urn for kind in ("Instance", "NodeBalancer") for each in program.of(kind)}
+    devices = {each.urn for each in program.of("FirewallDevice") if each.inputs["entityType"] == "nodebalancer"}
+    for config in program.of("NodeBalancerConfig"):
+        assert config.dependencies & devices, "a balancer's configuration waits for its firewall"
+
+
+@pytest.mark.parametrize("stack", ["us-central", "eu-frankfurt", "test"])
+def test_firewalls_drop_all_but_the_doors_that_are_declared(stack: str) -> None:
+    program, _ = committed(stack)
+    admin = settings.load(ROOT, stack).admin_sources
+    cloudflare = {"ipv4s": sorted(RANGES["ipv4Cidrs"]), "ipv6s": sorted(RANGES["ipv6Cidrs"])}
+    for firewall in program.of("linode:index/firewall:Firewall"):
+        assert (firewall.inputs["inboundPolicy"], firewall.inputs["outboundPolicy"]) == ("DROP", "ACCEPT")
+        assert "outbounds" not in firewall.inputs
+        doors = {each["label"]: each for each in firewall.inputs["inbounds"]}
+        for door in doors.values():
+            assert (door["action"], door["protocol"]) == ("ACCEPT", "TCP")
+            assert not {"0.0.0.0/0", "::/0"} & {*door.get("ipv4s", []), *door.get("ipv6s", [])}
+        if firewall.name.endswith("-lb-firewall-rules"):
+            assert doors.keys() == {"https"}
+            sources = {key: sorted(doors["https"].get(key, [])) for key in cloudflare}
+            assert sources == (cloudflare if stack != "test" else {"ipv4s": list(admin), "ipv6s": []})
+        elif firewall.name.endswith("-ops-firewall-rules"):
+            assert [(d["ports"], d["ipv4s"]) for d in doors.values()] == [("22", list(admin))]
+        else:
+            assert doors.keys() == {"balancers", "ssh"}
+            assert (doors["balancers"]["ports"], doors["balancers"]["ipv4s"]) == ("443", ["192.168.255.0/24"])
+            ops = [f"{program.exports['ops']}/32"] if stack != "test" else []
+            assert (doors["ssh"]["ports"], doors["ssh"]["ipv4s"]) == ("22", [*admin, *ops])
+
+
+@pytest.mark.parametrize("stack", ["us-central", "eu-frankfurt", "test"])
+def test_a_balancer_passes_tls_on_to_its_own_servers(stack: str) -> None:
+    program, _ = committed(stack)
+    for config in program.of("NodeBalancerConfig"):
+        wanted = {"port": 443, "protocol": "tcp", "proxyProtocol": "v2", "check": "connection",
+                  "checkInterval": 5, "checkTimeout": 3, "checkAttempts": 2}  # fmt: skip
+        assert {key: config.inputs.get(key) for key in wanted} == wanted
+        assert not {"sslCert", "sslKey"} & config.inputs.keys()
+    for node in program.of("NodeBalancerNode"):
+        assert re.fullmatch(r"192\.168\.\d+\.\d+:443", node.inputs["address"])
+        assert node.inputs["mode"] == "accept"
+        assert node.ignore_changes == ("mode",)
+        environment_and_role = node.parent.rsplit("::", 1)[-1].removeprefix("region-").removesuffix("-lb")
+        assert f"region-{environment_and_role}-lb-" in node.name
+
+
+def test_the_database_admits_exactly_the_servers_that_need_it() -> None:
+    program, _ = committed("us-central")
+    servers = program.exports["servers"]
+    for environment, expected in servers.items():
+        access = named(program, f"region-{environment}-database-access")
+        wanted = [server["address"] for role in ("api", "chat", "customer-service") for server in expected[role]]
+        assert sorted(access.inputs["allowLists"]) == sorted(f"{a}/32" for a in [*wanted, program.exports["ops"]])
+        database = named(program, f"region-{environment}-database-cluster")
+        assert "allowLists" not in database.inputs
+        assert "allowLists" in database.ignore_changes
+    production = named(program, "region-production-database-cluster").inputs
+    assert (production["engineId"], production["type"], production["clusterSize"]) == (
+        "postgresql/16",
+        "g6-dedicated-2",
+        3,
+    )
+    assert production["updates"] == {"dayOfWeek": 7, "duration": 4, "frequency": "weekly", "hourOfDay": 7}
+    program, _ = committed("test")
+    wanted = [
+        server["address"]
+        for role in ("api", "chat", "customer-service")
+        for server in program.exports["servers"]["internal"][role]
+    ]
+    assert sorted(named(program, "region-internal-database-access").inputs["allowLists"]) == sorted(
+        f"{a}/32" for a in wanted
+    )
+
+
+def test_copies_belong_to_the_copies_account_and_their_key_reaches_one_bucket() -> None:
+    program, _ = committed("us-central")
+    (provider,) = program.of("pulumi:providers:linode")
+    assert provider.secrets == {"token"}
+    for kind in ("ObjectStorageBucket", "ObjectStorageKey"):
+        for each in program.of(kind):
+            assert each.provider.startswith(provider.urn), each.urn
+    for each in program.of("Instance"):
+        assert not each.provider.startswith(provider.urn)
+    accesses = {each.inputs["label"]: each.inputs["bucketAccesses"] for each in program.of("ObjectStorageKey")}
+    assert accesses == {
+        f"us-{label}-copies": [
+            {"bucketName": f"chat-tonic-us-{label}-copies", "permissions": "read_write", "region": "us-ord"}
+        ]
+        for label in ("prod", "bots")
+    }
+
+
+def test_names_are_balanced_in_production_and_proxied_for_bots() -> None:
+    program, _ = committed("us-central")
+    zone = "chat-tonic-us.example"
+    roles = ("api", "chat", "customer-service", "web-chat")
+    assert program.exports["hosts"] == {
+        "production": {role: f"{role}.{zone}" for role in roles},
+        "bot-testing": {role: f"bots-{role}.{zone}" for role in roles},
+    }
+    balancers = program.of("cloudflare:index/loadBalancer:LoadBalancer")
+    assert sorted(each.inputs["name"] for each in balancers) == sorted(f"{role}.{zone}" for role in roles)
+    for each in balancers:
+        assert each.inputs["defaultPools"] == [each.inputs["fallbackPool"]], "the last resort is the site's own pool"
+        assert (each.inputs["proxied"], each.inputs["steeringPolicy"]) == (True, "off")
+        affinity = "cookie" if "web-chat" in each.name else "none"
+        assert each.inputs["sessionAffinity"] == affinity
+        assert ("sessionAffinityTtl" in each.inputs) == (affinity == "cookie")
+        assert not {"regionPools", "popPools", "countryPools"} & each.inputs.keys()
+    for monitor in program.of("LoadBalancerMonitor"):
+        (host,) = monitor.inputs["header"]["Host"]
+        assert (monitor.inputs["type"], monitor.inputs["path"], monitor.inputs["probeZone"]) == (
+            "https",
+            "/healthz",
+            zone,
+        )
+        assert host.endswith(f".{zone}")
+    for record in program.of("DnsRecord"):
+        assert (record.inputs["type"], record.inputs["proxied"], record.inputs["ttl"]) == ("A", True, 1)
+        assert record.inputs["name"].startswith("bots-")
+    for check in program.of("Healthcheck"):
+        assert (check.inputs["type"], check.inputs["tcpConfig"]) == (
+            "TCP",
+            {"method": "connection_established", "port": 443},
+        )
+        assert "httpConfig" not in check.inputs
+
+
+def test_alarms_go_to_the_board_and_to_those_on_call() -> None:
+    program, _ = committed("us-central")
+    policies = {each.inputs["alertType"]: each.inputs for each in program.of("NotificationPolicy")}
+    assert policies.keys() == {
+        "load_balancing_health_alert",
+        "load_balancing_pool_enablement_alert",
+        "health_check_status_notification",
+    }
+    for policy in policies.values():
+        assert [each["id"] for each in policy["mechanisms"]["emails"]] == [
+            "on-call@chat-tonic.example",
+            "support-board@chat-tonic.example",
+        ]
+    assert len(policies["load_balancing_health_alert"]["filters"]["poolIds"]) == 4
+    assert len(policies["health_check_status_notification"]["filters"]["healthCheckIds"]) == 4
+
+
+def test_the_zone_is_strict_and_presents_our_certificate() -> None:
+    program, inputs = committed("us-central")
+    values = {each.inputs["settingId"]: each.inputs["value"] for each in program.of("ZoneSetting")}
+    assert values == {"ssl": "strict", "min_tls_version": "1.2", "always_use_https": "on"}
+    (certificate,) = program.of("AuthenticatedOriginPullsCertificate")
+    assert certificate.inputs["certificate"] == inputs["chat-tonic:pullCertificate"]
+    assert certificate.secrets == {"privateKey"}
+    (pulls,) = program.of("AuthenticatedOriginPullsSettings")
+    assert pulls.inputs["enabled"] is True
+    assert certificate.urn in pulls.dependencies
+
+
+@pytest.mark.parametrize("stack", ["us-central", "eu-frankfurt", "test"])
+def test_a_secret_is_only_ever_in_inputs_that_are_secret(stack: str) -> None:
+    program, inputs = committed(stack)
+    secret = {key: value for key, value in inputs.items() if key in SECRETS or "hostKey" in key or "Token" in key}
+    for each in program.resources:
+        visible = {
+            key: value for key, value in each.inputs.items() if key not in {p.split(".")[0] for p in each.secrets}
+        }
+        for key, value in secret.items():
+            assert value not in str(visible), f"{key} is visible in {each.urn}"
+        if each.type.endswith(":Instance"):
+            assert each.secrets == {"metadatas.0.userData"}
+    assert not [key for key, value in secret.items() if value.strip() in str(program.outputs)]
+
+
+def test_user_data_holds_what_a_server_needs_at_birth() -> None:
+    program, inputs = committed("us-central")
+    (user_data,) = named(program, "region-production-api-g1-1-instance").inputs["metadatas"]
+    text = base64.b64decode(user_data["userData"]).decode()
+    assert text.startswith("#cloud-config\n")
+    assert "us-prod-api-g1-1" in text
+    assert "api.chat-tonic-us.example" in text
+    assert inputs["chat-tonic:registryPassword"] not in str(program.exports)
+
+
+def test_environments_share_no_object_of_linode_and_no_name() -> None:
+    program, _ = committed("us-central")
+    # A balancer's node has its server's label; every other label is unique in the account.
+    labels = [
+        (each.type, each.inputs["label"])
+        for each in program.resources
+        if each.type.startswith("linode:") and "label" in each.inputs
+    ]
+    assert len(labels) == len(set(labels))
+    for each in program.resources:
+        if "bot-testing" in each.name:
+            assert not [urn for urn in each.dependencies if "region-production" in urn]
+
+
+def test_objects_without_a_label_carry_the_digest_of_their_urn() -> None:
+    program, _ = committed("us-central")
+    described = [each.inputs["description"] for each in program.of("LoadBalancerMonitor")]
+    described += [each.inputs["comment"] for each in program.of("DnsRecord")]
+    digests = [text[text.index("[id ") : text.index("]") + 1] for text in described]
+    assert len(set(digests)) == 8
+
+
+def test_a_second_generation_stands_beside_the_first(tmp_path: Path) -> None:
+    root = copy_of_the_committed_files(tmp_path / "root")
+    change_platform(root, {"generations.2": "linode/debian13"})
+    change_stack(root, "test", {"environments.internal.groups.api.generations": [1, 2]})
+    program = run("test", inputs_of(root, "test"), root, deployed=committed("test")[0].exports["generations"])
+    images = {each.inputs["label"]: each.inputs["image"] for each in program.of("Instance") if "-api-" in each.name}
+    assert images == {"test-int-api-g1-1": "linode/debian12", "test-int-api-g2-1": "linode/debian13"}
+    nodes = [each.inputs["label"] for each in program.of("NodeBalancerNode") if "-api-" in each.name]
+    assert sorted(nodes) == ["test-int-api-g1-1", "test-int-api-g2-1"]
+
+
+def test_the_program_refuses_to_swap_generations_before_it_declares_anything(tmp_path: Path) -> None:
+    root = copy_of_the_committed_files(tmp_path / "root")
+    change_platform(root, {"generations.2": "linode/debian13"})
+    change_stack(root, "test", {"environments.internal.groups.api.generations": [2]})
+    with pytest.raises(settings.ConfigurationError, match="adds 2 and removes 1 in one step"):
+        run("test", inputs_of(root, "test"), root, deployed=committed("test")[0].exports["generations"])
+
+
+def test_the_program_refuses_a_missing_input_before_it_declares_anything() -> None:
+    inputs = inputs_of(ROOT, "test")
+    del inputs["chat-tonic:originCertificate"]
+    with pytest.raises(Exception, match="Missing required configuration variable 'chat-tonic:originCertificate'"):
+        run("test", inputs)
+
+
+def test_a_preview_with_unknown_values_declares_the_same_resources() -> None:
+    known, inputs = committed("test")
+    unknown = run("test", inputs, preview=True)
+    assert {each.urn for each in unknown.resources} == {each.urn for each in known.resources}

@@ -1,0 +1,175 @@
+"""Servers with real keys and certificates, and the tools that judge what they get."""
+
+import dataclasses
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from components import user_data
+from toolchain import caddy as caddy_tool
+from toolchain import debian
+
+HOST = "api.chat-tonic-us.example"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A certificate and its private key, both PEM."""
+
+    certificate: str
+    key: str
+
+
+class Authority:
+    """A certificate authority of a test's own."""
+
+    def __init__(self, name: str) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        self.certificate = self._sign(self._name, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=0))
+
+    def issue(self, name: str) -> Identity:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        certificate = self._sign(subject, key.public_key(), x509.SubjectAlternativeName([x509.DNSName(name)]))
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        return Identity(certificate, pem)
+
+    def _sign(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, extension: x509.ExtensionType) -> str:
+        now = datetime.datetime.now(datetime.UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+            .sign(self._key, hashes.SHA256())
+        )
+        return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def ssh_key() -> tuple[str, str]:
+    """Return a new ed25519 key: private and public, as OpenSSH writes them."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    return (
+        key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode(),
+        key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
+    )
+
+
+@pytest.fixture(scope="session")
+def pull_authority() -> Authority:
+    """The CA of our Authenticated Origin Pulls certificates."""
+    return Authority("pulls")
+
+
+@pytest.fixture(scope="session")
+def origin_authority() -> Authority:
+    return Authority("origins")
+
+
+@pytest.fixture(scope="session")
+def role_server(pull_authority: Authority, origin_authority: Authority) -> user_data.RoleServer:
+    origin = origin_authority.issue(HOST)
+    return user_data.RoleServer(
+        hostname="us-prod-api-1",
+        role="api",
+        environment="production",
+        host_key=ssh_key()[0],
+        authorized_keys=(f"{ssh_key()[1]} operations", f"{ssh_key()[1]} on call"),
+        ssh_sources=("198.51.100.0/24", "198.51.100.7/32", "2001:db8:2::/48"),
+        image=f"registry.chat-tonic.example/api@sha256:{'a' * 64}",
+        port=8080,
+        health_path="/healthz",
+        caddy_image=f"docker.io/library/caddy@sha256:{'b' * 64}",
+        host_names=(HOST,),
+        origin_certificate=origin.certificate,
+        origin_key=origin.key,
+        client_ca=pull_authority.certificate,
+        registry=user_data.Registry("registry.chat-tonic.example", "puller", "registry-password"),
+        database=user_data.Database(
+            host="db.chat-tonic.example",
+            port=18319,
+            name="api",
+            user="api",
+            password="database-password",
+            ca_cert=Authority("databases").certificate,
+        ),
+        settings={"LOG_LEVEL": "info"},
+        gate=user_data.Gate(interval=1, timeout=1, failures=2),
+    )
+
+
+@pytest.fixture(scope="session")
+def bare_role_server(role_server: user_data.RoleServer) -> user_data.RoleServer:
+    """Return one that nothing optional is given to: no database, no names, no settings, no SSH over IPv6."""
+    return dataclasses.replace(
+        role_server,
+        hostname="test-web-chat-1",
+        database=None,
+        host_names=(),
+        settings={},
+        ssh_sources=("198.51.100.7/32",),
+    )
+
+
+@pytest.fixture(scope="session")
+def ops_server() -> user_data.OpsServer:
+    return user_data.OpsServer(
+        hostname="us-ops",
+        host_key=ssh_key()[0],
+        authorized_keys=(ssh_key()[1],),
+        ssh_sources=("198.51.100.0/24",),
+    )
+
+
+@pytest.fixture(scope="session", params=["role_server", "bare_role_server", "ops_server"])
+def any_server(request: pytest.FixtureRequest) -> user_data.Server:
+    """One server of each shape."""
+    server: user_data.Server = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture(scope="session")
+def tools() -> debian.Tools:
+    return debian.ensure(print)
+
+
+@pytest.fixture(scope="session")
+def caddy() -> Path:
+    return caddy_tool.ensure(print)
+
+
+Put = Callable[[user_data.Server], Path]
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Put:
+    """Write a server's files under a folder that stands for its root."""
+
+    def write(server: user_data.Server) -> Path:
+        root = tmp_path / server.hostname
+        for file in user_data.files(server):
+            path = root / file.path.lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(file.content)
+            path.chmod(file.mode)
+        return root
+
+    return write
