@@ -46,6 +46,13 @@ def rows() -> Iterator[tuple[str, str, str]]:
     yield from _rows((), _schema())
 
 
+def markdown() -> str:
+    """Return the reference as a Markdown table; docs/configuration.md holds it."""
+    lines = ["| key | value | meaning |", "| --- | --- | --- |"]
+    lines += [f"| `{key}` | {value} | {meaning} |" for key, value, meaning in rows()]
+    return "\n".join(lines) + "\n"
+
+
 def _rows(key: tuple[str, ...], node: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     node = _resolve(node)
     for name, child in node.get("properties", {}).items():

@@ -1,0 +1,39 @@
+"""Labels and tags are composed in one place, and are ones that the clouds accept."""
+
+import pytest
+
+from components import labels
+
+
+def test_a_label_says_what_an_object_belongs_to() -> None:
+    assert labels.label("balancer", "us", "prod", "api") == "us-prod-api"
+    assert labels.server("us", "prod", "api", 2, 11) == "us-prod-api-g2-11"
+
+
+@pytest.mark.parametrize("kind", sorted(labels.RULES.keys() - {"tag"}))
+def test_a_label_of_the_longest_length_is_accepted_and_one_more_is_not(kind: str) -> None:
+    longest = labels.RULES[kind].longest
+    assert len(labels.label(kind, "a" * longest)) == longest
+    with pytest.raises(labels.LabelError, match=f"has {longest + 1} characters where"):
+        labels.label(kind, "a" * (longest + 1))
+
+
+@pytest.mark.parametrize("part", ["Upper", "under_score", "two--hyphens", "-first", "last-", "späce"])
+def test_a_label_with_a_character_that_is_not_allowed_is_refused(part: str) -> None:
+    with pytest.raises(labels.LabelError, match="characters that are not allowed"):
+        labels.label("balancer", "us", part)
+
+
+def test_tags_are_sorted_as_the_api_returns_them() -> None:
+    assert labels.tags(stack="us", environment="prod", role="api") == ["environment:prod", "role:api", "stack:us"]
+
+
+def test_a_tag_that_is_too_long_is_refused() -> None:
+    with pytest.raises(labels.LabelError, match="has 52 characters"):
+        labels.tags(stack="a" * 46)
+
+
+def test_the_same_urn_has_the_same_identity_and_another_one_another() -> None:
+    first, second = "urn:pulumi:us::chat-tonic::x::a", "urn:pulumi:eu::chat-tonic::x::a"
+    assert labels.identity(first) == labels.identity(first) != labels.identity(second)
+    assert len(labels.identity(first)) == len("id ") + 12
