@@ -33,6 +33,7 @@ class Copies(pulumi.ComponentResource):
             # Bucket names are shared by everybody in the world: the project's name makes ours ours.
             label=labels.label("bucket", "chat-tonic", *args.label, "copies"),
             region=args.region,
+            acl="private",
             opts=pulumi.ResourceOptions(parent=self, protect=True, delete_before_replace=True),
         )
         key = linode.ObjectStorageKey(

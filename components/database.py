@@ -1,5 +1,6 @@
 """The managed PostgreSQL of an environment, and who may reach it."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,7 +65,7 @@ class Database(pulumi.ComponentResource):
                 name=catalog.DATABASE_NAME,
                 user=self.resource.root_username,
                 password=self.resource.root_password,
-                ca_cert=self.resource.ca_cert,
+                ca_cert=self.resource.ca_cert.apply(_pem),
             )
         )
         self.register_outputs({"host": self.resource.host_primary, "port": self.resource.port})
@@ -78,3 +79,11 @@ class Database(pulumi.ComponentResource):
             allow_lists=[pulumi.Output.concat(address, "/32") for address in addresses],
             opts=pulumi.ResourceOptions(parent=self, deleted_with=self.resource),
         )
+
+
+def _pem(certificate: str) -> str:
+    """Return the authority's certificate as PEM.
+
+    The SDK calls the attribute base64-encoded; the API client that fills it decodes what the API sends. Either is read.
+    """
+    return certificate if certificate.startswith("-----BEGIN") else base64.b64decode(certificate).decode()

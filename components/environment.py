@@ -118,6 +118,7 @@ class Environment(pulumi.ComponentResource):
                     group=group,
                     images=stack.generations,
                     tags=self._tags,
+                    authorized_keys=self._args.inputs.authorized_keys(),
                     firewall=firewall,
                     user_data=self._user_data(role, database, ssh_addresses),
                 ),

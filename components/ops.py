@@ -20,6 +20,7 @@ class OpsServerArgs:
     settings: Ops
     tags: dict[str, str]
     sources: Sequence[str]
+    authorized_keys: Sequence[str]
     user_data: pulumi.Input[str]
 
 
@@ -48,6 +49,7 @@ class OpsServer(pulumi.ComponentResource):
                 plan=args.settings.plan,
                 image=args.settings.image,
                 tags=tags,
+                authorized_keys=args.authorized_keys,
                 user_data=args.user_data,
                 firewall=firewall,
             ),

@@ -81,6 +81,7 @@ class Region(pulumi.ComponentResource):
                 settings=stack.ops,
                 tags={"stack": args.stack_name},
                 sources=stack.admin_sources,
+                authorized_keys=inputs.authorized_keys(),
                 user_data=inputs.secret("hostKey-ops").apply(
                     lambda host_key: user_data.render(
                         user_data.OpsServer(

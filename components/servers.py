@@ -14,19 +14,23 @@ from components.topology import Group, server_numbers
 
 # What counts at birth only: a change would replace the server, and its backups would die with it. Images change by
 # generations; what is in the user data is pushed to living servers instead.
-_BIRTH_ONLY = ["image", "metadatas"]
+_BIRTH_ONLY = ["authorizedKeys", "image", "metadatas"]
 _PRIVATE = ipaddress.ip_network("192.168.128.0/17")  # from which a data center gives private addresses
 
 
 @dataclass(frozen=True)
 class ServerArgs:
-    """One server. `user_data` is cloud-init's text, a secret."""
+    """One server. `user_data` is cloud-init's text, a secret.
+
+    `authorized_keys` are public SSH keys: an image needs them or a root password, and with them nobody has one.
+    """
 
     label: str
     region: str
     plan: str
     image: str
     tags: Sequence[str]
+    authorized_keys: Sequence[str]
     user_data: pulumi.Input[str]
     firewall: Firewall
     placement_group_id: pulumi.Input[int] | None = None
@@ -52,6 +56,7 @@ class Server(pulumi.ComponentResource):
             type=args.plan,
             image=args.image,
             tags=list(args.tags),
+            authorized_keys=list(args.authorized_keys),
             backups_enabled=True,
             disk_encryption="enabled",
             watchdog_enabled=True,
@@ -89,6 +94,7 @@ class ServerGroupArgs:
     group: Group
     images: dict[str, str]
     tags: dict[str, str]
+    authorized_keys: Sequence[str]
     firewall: Firewall
     user_data: Callable[[str], pulumi.Input[str]]
 
@@ -128,6 +134,7 @@ class ServerGroup(pulumi.ComponentResource):
                     plan=args.group.plan,
                     image=args.images[str(generation)],
                     tags=labels.tags(**args.tags, role=args.role, generation=str(generation)),
+                    authorized_keys=args.authorized_keys,
                     user_data=args.user_data(label),
                     firewall=args.firewall,
                     placement_group_id=placements[generation, (number - 1) // size * size],

@@ -5,6 +5,7 @@ protection, secrets and registered outputs, which plain mocks do not show.
 """
 
 import asyncio
+import base64
 import json
 import runpy
 import shutil
@@ -118,7 +119,7 @@ class _Cloud(mocks.Mocks):
                 state |= {"ipv4": f"192.0.2.{number % 250}"}
             case "DatabasePostgresqlV2":
                 state |= {"hostPrimary": f"db-{number}.example", "port": 18319, "rootUsername": "akmadmin",
-                          "rootPassword": f"database-password-{number}", "caCert": CA_CERTIFICATE}  # fmt: skip
+                          "rootPassword": f"database-password-{number}", "caCert": base64.b64encode(CA_CERTIFICATE.encode()).decode()}  # fmt: skip
             case "ObjectStorageKey":
                 state |= {"accessKey": f"access-{number}", "secretKey": f"secret-{number}"}
             case "ObjectStorageBucket":

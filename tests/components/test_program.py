@@ -112,14 +112,15 @@ def test_exactly_databases_and_buckets_are_protected(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", ["us-central", "eu-frankfurt", "test"])
 def test_every_server_is_backed_up_encrypted_and_reached_by_legacy_interfaces(stack: str) -> None:
-    program, _ = committed(stack)
+    program, inputs = committed(stack)
     for server in program.of("Instance"):
         wanted = {"backupsEnabled": True, "diskEncryption": "enabled", "privateIp": True, "watchdogEnabled": True,
                   "interfaceGeneration": "legacy_config", "image": "linode/debian12"}  # fmt: skip
         assert {key: server.inputs.get(key) for key in wanted} == wanted
         assert server.inputs["tags"] == sorted(server.inputs["tags"])
-        assert set(server.ignore_changes) == {"image", "metadatas"}
-        for absent in ("rootPass", "firewallId", "authorizedKeys", "interfaces", "stackscriptId"):
+        assert set(server.ignore_changes) == {"authorizedKeys", "image", "metadatas"}
+        assert server.inputs["authorizedKeys"] == inputs["chat-tonic:authorizedKeys"].splitlines()
+        for absent in ("rootPass", "firewallId", "interfaces", "stackscriptId"):
             assert absent not in server.inputs
 
 

@@ -21,7 +21,7 @@ from components import user_data
 from toolchain import caddy as caddy_tool
 from toolchain import debian
 
-HOST = "api.chat-tonic-us.example"
+HOST, OTHER_HOST = "api.chat-tonic-us.example", "bots-api.chat-tonic-us.example"
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,11 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         self.certificate = self._sign(self._name, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=0))
 
-    def issue(self, name: str) -> Identity:
+    def issue(self, *names: str) -> Identity:
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        certificate = self._sign(subject, key.public_key(), x509.SubjectAlternativeName([x509.DNSName(name)]))
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
+        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+        certificate = self._sign(subject, key.public_key(), alternatives)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
         return Identity(certificate, pem)
 
@@ -85,7 +86,8 @@ def origin_authority() -> Authority:
 
 @pytest.fixture(scope="session")
 def role_server(pull_authority: Authority, origin_authority: Authority) -> user_data.RoleServer:
-    origin = origin_authority.issue(HOST)
+    # As a zone's certificate, it is good for other servers' names too.
+    origin = origin_authority.issue(HOST, OTHER_HOST)
     return user_data.RoleServer(
         hostname="us-prod-api-1",
         role="api",

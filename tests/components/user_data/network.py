@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ BALANCER, ADMIN, ADMIN_V6 = "192.168.255.7", "198.51.100.20", "2001:db8:2::20"
 STRANGER, STRANGER_V6 = "192.0.2.66", "2001:db8:3::66"
 METADATA = "169.254.169.254"
 
-_LIFETIME = 120
+_LIFETIME = 300
 """Seconds after which a namespace ends, whatever became of the test."""
 
 _LISTEN = """
@@ -36,7 +37,9 @@ signal.pause()
 
 _CONNECT = """
 import json, socket, sys
-def outcome(source, target, port):
+from concurrent.futures import ThreadPoolExecutor
+def outcome(attempt):
+    source, target, port = attempt
     with socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET) as connection:
         connection.settimeout(0.4)
         if source:
@@ -48,7 +51,7 @@ def outcome(source, target, port):
         except TimeoutError:
             return "silent"
         return "open"
-print(json.dumps([outcome(*each) for each in json.loads(sys.argv[1])]))
+print(json.dumps(list(ThreadPoolExecutor().map(outcome, json.loads(sys.argv[1])))))
 """
 
 
@@ -109,7 +112,7 @@ class Namespace:
             yield
 
     def connect(self, *attempts: tuple[str, str, int], user: int | None = None) -> list[str]:
-        """Connect from (source address, or "", to target address, to port), in turn: open, refused or silent."""
+        """Connect from (source address, or "", to target address, to port), at once: open, refused or silent."""
         as_user = [] if user is None else ["setpriv", f"--reuid={user}", "--clear-groups"]
         result = self.run(*as_user, sys.executable, "-c", _CONNECT, json.dumps(attempts))
         outcomes: list[str] = json.loads(result.stdout)
@@ -129,7 +132,7 @@ def server_and_world(tools: Tools) -> Iterator[tuple[Namespace, Namespace]]:
         enter = ("nsenter", "--net", *((*user, "--preserve-credentials") if user else ()))
         map_root = ("--map-root-user",) if user else ()
         server = Namespace(_hold(stack, ("unshare", "--net", *map_root)), enter, environment)
-        into_user = (("nsenter", *user, "--preserve-credentials", f"--target={server.holder}", "--") if user else ())
+        into_user = ("nsenter", *user, "--preserve-credentials", f"--target={server.holder}", "--") if user else ()
         world = Namespace(_hold(stack, (*into_user, "unshare", "--net")), enter, environment)
         server.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", str(world.holder))
         for namespace, addresses in (
@@ -156,6 +159,10 @@ def server_and_world(tools: Tools) -> Iterator[tuple[Namespace, Namespace]]:
                 namespace.run("ip", "link", "set", link, "up")
         server.run("ip", "route", "add", "default", "via", "203.0.113.1")
         server.run("ip", "-6", "route", "add", "default", "via", "2001:db8:1::1")
+        # The kernel takes up to a second to see that the cable is in, and only then speaks IPv6.
+        end = time.monotonic() + 5
+        while world.connect((ADMIN_V6, PUBLIC_V6, 9)) != ["refused"]:
+            assert time.monotonic() < end, "the two namespaces don't reach each other"
         yield server, world
 
 

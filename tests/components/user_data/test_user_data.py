@@ -186,7 +186,9 @@ def test_user_data_that_linode_would_not_take_is_refused_with_server_and_size(
     role_server: user_data.RoleServer,
 ) -> None:
     too_much = dataclasses.replace(role_server, settings={f"POWER_{n}": str(n**99) for n in range(2, 99)})
-    with pytest.raises(ValueError, match=r"user data of us-prod-api-1 has \d{5} bytes, and Linode takes 16384: shorten"):
+    with pytest.raises(
+        ValueError, match=r"user data of us-prod-api-1 has \d{5} bytes, and Linode takes 16384: shorten"
+    ):
         user_data.render(too_much)
 
 

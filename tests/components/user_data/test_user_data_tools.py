@@ -116,12 +116,12 @@ def verify(tools: Tools, root: Path) -> str:
         stub = root / program
         stub.parent.mkdir(parents=True, exist_ok=True)
         stub.touch(mode=0o755)
-    return tools.run("systemd-analyze", "verify", f"--root={root}", "app.service", "caddy.service", "gate.service").stderr
+    return tools.run(
+        "systemd-analyze", "verify", f"--root={root}", "app.service", "caddy.service", "gate.service"
+    ).stderr
 
 
-def test_systemd_finds_nothing_wrong_with_the_units(
-    tools: Tools, role_server: user_data.RoleServer, put: Put
-) -> None:
+def test_systemd_finds_nothing_wrong_with_the_units(tools: Tools, role_server: user_data.RoleServer, put: Put) -> None:
     assert verify(tools, put(role_server)) == ""
 
 
