@@ -1,8 +1,8 @@
 """Servers with real keys and certificates, and the tools that judge what they get."""
 
 import dataclasses
-import datetime
-from collections.abc import Callable
+import datetime as dt
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from components import user_data
+from tests.components.user_data.network import Namespace, Network, NoNamespacesError, server_and_world
 from toolchain import caddy as caddy_tool
 from toolchain import debian
 
@@ -49,15 +50,15 @@ class Authority:
         return Identity(certificate, pem)
 
     def _sign(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, extension: x509.ExtensionType) -> str:
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         certificate = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - dt.timedelta(hours=1))
+            .not_valid_after(now + dt.timedelta(days=1))
             .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
             .sign(self._key, hashes.SHA256())
         )
@@ -109,7 +110,7 @@ def role_server(pull_authority: Authority, origin_authority: Authority) -> user_
             port=18319,
             name="api",
             user="api",
-            password="database-password",
+            password="database-password",  # noqa: S106
             ca_cert=Authority("databases").certificate,
         ),
         settings={"LOG_LEVEL": "info"},
@@ -175,3 +176,24 @@ def put(tmp_path: Path) -> Put:
         return root
 
     return write
+
+
+@pytest.fixture(scope="package")
+def made_namespaces(tools: debian.Tools) -> Iterator[tuple[Namespace, Namespace]]:
+    try:
+        with server_and_world(tools) as pair:
+            yield pair
+    except NoNamespacesError as error:
+        pytest.skip(f"the server's network can't be tried: no network namespaces on this machine ({error})")
+
+
+@pytest.fixture
+def namespaces(made_namespaces: tuple[Namespace, Namespace]) -> tuple[Namespace, Namespace]:
+    """The server without any rules, and the world."""
+    made_namespaces[0].run("nft", "flush ruleset")
+    return made_namespaces
+
+
+@pytest.fixture
+def network(namespaces: tuple[Namespace, Namespace], role_server: user_data.RoleServer, put: Put) -> Network:
+    return Network(*namespaces, put(role_server))

@@ -1,4 +1,4 @@
-"""A server and the world around it, as two network namespaces joined by a cable.
+"""A server and the world around it, as two network namespaces joined by a cable, and an application.
 
 The server has a public and a private address, as a Linode has. The world has the addresses that connect to it:
 a NodeBalancer's, one that SSH is open to, and a stranger's, over IPv4 and IPv6. Everything in it is real: the
@@ -10,10 +10,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from toolchain.debian import Tools
 
@@ -55,6 +56,29 @@ print(json.dumps(list(ThreadPoolExecutor().map(outcome, json.loads(sys.argv[1]))
 """
 
 
+_APPLICATION = """
+import http.server, itertools, json, pathlib, sys
+health, asked = pathlib.Path(sys.argv[1]), itertools.count()
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        statuses = health.read_text().split() if self.path == "/healthz" else ["200"]
+        status = int(statuses[next(asked) % len(statuses)])
+        body = json.dumps({"path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()}}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Handler)
+print("listening", flush=True)
+server.serve_forever()
+"""
+
+PATIENCE = 10.0
+"""Seconds in which anything that is going to happen here has happened."""
+
+
 class NoNamespacesError(Exception):
     """This machine makes no network namespaces; `str()` says why."""
 
@@ -67,20 +91,32 @@ class Namespace:
     enter: tuple[str, ...]
     environment: Mapping[str, str]
 
-    def run(self, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a command in it to its end; raise CalledProcessError where it fails."""
         return subprocess.run(
             self._command(arguments),
-            env={**self.environment, **variables},
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=30,
             check=True,
         )
 
+    def succeeds(self, *arguments: str | Path) -> bool:
+        """Run a command in it to its end; whether that went well."""
+        try:
+            self.run(*arguments)
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
     @contextmanager
     def running(
-        self, *arguments: str | Path, folder: Path | None = None, said: Path | None = None, **variables: str
+        self,
+        *arguments: str | Path,
+        folder: Path | None = None,
+        said: Path | None = None,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Have a command run in it, and end it; what it says goes to the file `said`."""
         with ExitStack() as stack:
@@ -120,6 +156,46 @@ class Namespace:
 
     def _command(self, arguments: Sequence[str | Path]) -> list[str | Path]:
         return [*self.enter, f"--target={self.holder}", "--", *arguments]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The server, with its files under `root`, and the world."""
+
+    server: Namespace
+    world: Namespace
+    root: Path
+
+    def load_rules(self) -> None:
+        """Do what nftables.service does, with /etc where the files are."""
+        self.server.run("nft", "--includepath", self.root / "etc", "--file", self.root / "etc/nftables.conf")
+
+    def https(self) -> str:
+        """Return what a balancer meets at 443."""
+        return self.world.connect((BALANCER, PRIVATE, 443))[0]
+
+
+def eventually(outcome: Callable[[], object], wanted: object) -> None:
+    """Wait until `outcome` is as wanted."""
+    end = time.monotonic() + PATIENCE
+    while (last := outcome()) != wanted:
+        assert time.monotonic() < end, f"still {last} after {PATIENCE} s, instead of {wanted}"
+        time.sleep(0.05)
+
+
+def variables(path: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in path.read_text().splitlines())
+
+
+@contextmanager
+def application(network: Network) -> Iterator[Path]:
+    """Run an application behind 127.0.0.1:8080; yield the file that holds the statuses its /healthz answers."""
+    health = network.root / "health"
+    health.write_text("200")
+    with network.server.running(sys.executable, "-c", _APPLICATION, health) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"listening\n"
+        yield health
 
 
 @contextmanager

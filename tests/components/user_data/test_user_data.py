@@ -167,6 +167,11 @@ def test_what_changes_during_a_servers_life_changes_no_unit_and_no_static_file(
     ]
 
 
+def test_a_host_key_whose_last_line_end_was_lost_gets_it_back(role_server: user_data.RoleServer) -> None:
+    trimmed = dataclasses.replace(role_server, host_key=role_server.host_key.rstrip())
+    assert contents(trimmed) == contents(role_server)
+
+
 def test_ssh_sources_that_overlap_are_merged(role_server: user_data.RoleServer) -> None:
     assert contents(role_server)["/etc/nftables.d/ssh-sources.nft"].content == (
         "add element inet filter ssh_sources_v4 { 198.51.100.0/24 }\n"
@@ -192,9 +197,9 @@ def test_user_data_that_linode_would_not_take_is_refused_with_server_and_size(
         user_data.render(too_much)
 
 
-def rsa_host_key() -> str:
-    key = rsa.generate_private_key(65537, 2048)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+RSA = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+BEGINNING = base64.b64encode(b"openssh-key-v1\0\0\0\0\x0aaes256-ctr\0\0\0\6bcrypt").decode()
+LOCKED = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{BEGINNING}\n-----END OPENSSH PRIVATE KEY-----\n"
 
 
 @pytest.mark.parametrize(
@@ -202,8 +207,10 @@ def rsa_host_key() -> str:
     [
         ({"hostname": "us prod"}, "hostname must be one label of a host name"),
         ({"hostname": "a" * 64}, "hostname must be one label of a host name"),
-        ({"host_key": "nothing"}, "host_key is no OpenSSH private key"),
-        ({"host_key": rsa_host_key()}, "host_key must be an ed25519 key"),
+        ({"host_key": "nothing"}, "host_key must be an ed25519 private key"),
+        ({"host_key": RSA.decode()}, "host_key must be an ed25519 private key"),
+        ({"host_key": LOCKED}, "host_key must be an ed25519 private key"),
+        ({"host_key": ssh_key()[1]}, "host_key must be an ed25519 private key"),
         ({"authorized_keys": ("ssh-ed25519 AAAA\nssh-ed25519 BBBB",)}, "authorized_keys must be OpenSSH public keys"),
         ({"authorized_keys": ('command="sh" ssh-ed25519 AAAA',)}, "authorized_keys must be OpenSSH public keys"),
         ({"ssh_sources": ("198.51.100.1/24",)}, "ssh_sources: 198.51.100.1/24 has host bits set"),
@@ -224,16 +231,16 @@ def rsa_host_key() -> str:
 def test_a_value_that_would_break_out_of_its_place_is_refused(
     role_server: user_data.RoleServer, change: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match="^user data of ") as caught:
+    with pytest.raises(ValueError, match="user data of ") as caught:
         dataclasses.replace(role_server, **change)
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("change", [{"host": "db\nPGUSER=root"}, {"password": "a\nb"}, {"ca_cert": "none"}])
 def test_a_database_that_would_break_out_of_its_file_is_refused(
-    role_server: user_data.RoleServer, change: dict[str, str]
+    role_server: user_data.RoleServer, change: dict[str, Any]
 ) -> None:
     assert role_server.database
-    with pytest.raises(ValueError, match="^user data of us-prod-api-1: database's") as caught:
+    with pytest.raises(ValueError, match="user data of us-prod-api-1: database's") as caught:
         dataclasses.replace(role_server, database=dataclasses.replace(role_server.database, **change))
     assert next(iter(change.values())) not in str(caught.value)

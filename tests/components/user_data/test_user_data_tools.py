@@ -37,7 +37,7 @@ def test_cloud_init_accepts_the_user_data_and_finds_nothing_deprecated(
     [
         ({"package_update": 3}, "3 is not of type 'boolean'"),
         ({"write_files": [{"path": "/a", "mode": "0600"}]}, "'mode' was unexpected"),
-        ({"apt_update": True}, "DEPRECATED"),
+        ({"apt_update": True}, "deprecated"),
     ],
 )
 def test_cloud_init_would_have_said_what_is_wrong(
@@ -45,7 +45,7 @@ def test_cloud_init_would_have_said_what_is_wrong(
 ) -> None:
     broken = yaml.safe_load(user_data.render(ops_server)) | wrong
     result = schema(tools, "#cloud-config\n" + yaml.safe_dump(broken), tmp_path)
-    assert said in (result.stdout + result.stderr).replace("deprecated", "DEPRECATED")
+    assert said in (result.stdout + result.stderr).lower()
 
 
 def test_every_top_level_key_is_one_that_cloud_init_knows(tools: Tools, any_server: user_data.Server) -> None:
@@ -149,9 +149,9 @@ def test_apt_upgrades_from_the_security_archive_only_and_never_reboots(
         timeout=60,
         check=True,
     )
-    origins = [line for line in result.stdout.splitlines() if line.startswith("Unattended-Upgrade::Origins-Pattern:: ")]
-    assert origins == [
-        'Unattended-Upgrade::Origins-Pattern:: "origin=Debian,codename=${distro_codename}-security,label=Debian-Security";'
+    prefix = "Unattended-Upgrade::Origins-Pattern:: "
+    assert [line.removeprefix(prefix) for line in result.stdout.splitlines() if line.startswith(prefix)] == [
+        '"origin=Debian,codename=${distro_codename}-security,label=Debian-Security";'
     ]
     for line in (
         'Unattended-Upgrade::Automatic-Reboot "false";',

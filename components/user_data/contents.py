@@ -1,0 +1,144 @@
+"""The files of a server: those kept under `static/`, and those made from what a server is.
+
+Who reads the made ones, and so what to do after replacing one on a running server:
+
+    /etc/nftables.d/ssh-sources.nft          reload nftables
+    /etc/ssh/authorized_keys/ops             nothing: read at every login
+    /etc/ssh/ssh_host_ed25519_key            reload ssh
+    /etc/chat-tonic/app*, registry.json      restart app
+    /etc/chat-tonic/caddy-image.env          restart caddy
+    /etc/caddy/*                             restart caddy
+    /etc/chat-tonic/gate.env                 restart gate
+"""
+
+import base64
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from pathlib import Path
+
+from components.user_data.server import Database, Registry, RoleServer, Server
+
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
+
+_STATIC = Path(__file__).with_name("static")
+_SECRET = 0o600
+
+
+@dataclass(frozen=True)
+class File:
+    """A file on a server: `content` at `path`, `mode` as in chmod, owner and group as in chown."""
+
+    path: str
+    content: str = field(repr=False)
+    mode: int = 0o644
+    owner: str = "root:root"
+
+
+def files(server: Server) -> tuple[File, ...]:
+    """Return every file that `server` has from us, in the order of their paths."""
+    made = [*_static("common"), *_ssh(server)]
+    if isinstance(server, RoleServer):
+        made += [*_static("role"), *_application(server), *_caddy(server), _gate(server)]
+    return tuple(sorted(made, key=lambda file: file.path))
+
+
+@cache
+def _static(kind: str) -> tuple[File, ...]:
+    """Return the files under `static/<kind>`, at the paths that follow; what is executable there stays so."""
+    folder = _STATIC / kind
+    return tuple(
+        File(f"/{path.relative_to(folder)}", path.read_text(), 0o755 if path.stat().st_mode & 0o100 else 0o644)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    )
+
+
+def _ssh(server: Server) -> list[File]:
+    return [
+        File("/etc/nftables.d/ssh-sources.nft", _ssh_sources(server.ssh_sources)),
+        File("/etc/ssh/authorized_keys/ops", "".join(f"{key}\n" for key in server.authorized_keys)),
+        # sshd does not read a key whose last line has no end.
+        File(HOST_KEY, server.host_key.rstrip() + "\n", _SECRET),
+    ]
+
+
+def _ssh_sources(sources: tuple[str, ...]) -> str:
+    """Return nftables' lines for `sources`: overlaps merged, since a set of intervals refuses them."""
+    networks = [ip_network(source) for source in sources]
+    families = {
+        "ssh_sources_v4": collapse_addresses(n for n in networks if isinstance(n, IPv4Network)),
+        "ssh_sources_v6": collapse_addresses(n for n in networks if isinstance(n, IPv6Network)),
+    }
+    return "".join(
+        f"add element inet filter {name} {{ {network} }}\n" for name, merged in families.items() for network in merged
+    )
+
+
+def _application(server: RoleServer) -> list[File]:
+    environment = {
+        "CHAT_TONIC_ENVIRONMENT": server.environment,
+        "CHAT_TONIC_ROLE": server.role,
+        "PORT": str(server.port),
+    }
+    made = [
+        File("/etc/chat-tonic/app-image.env", _environment_file({"IMAGE": server.image})),
+        File("/etc/chat-tonic/registry.json", _login(server.registry), _SECRET),
+    ]
+    if server.database:
+        certificate = File("/etc/chat-tonic/app/database-ca.pem", server.database.ca_cert)
+        environment |= _libpq(server.database, certificate.path)
+        made.append(certificate)
+    made.append(File("/etc/chat-tonic/app.env", _environment_file({**environment, **server.settings}), _SECRET))
+    return made
+
+
+def _login(registry: Registry) -> str:
+    """Return the login as containers-auth.json(5) has it."""
+    login = base64.b64encode(f"{registry.user}:{registry.password}".encode()).decode()
+    return json.dumps({"auths": {registry.host: {"auth": login}}}) + "\n"
+
+
+def _libpq(database: Database, ca_path: str) -> dict[str, str]:
+    """Return the variables that libpq, and so nearly every PostgreSQL client, reads."""
+    return {
+        "PGDATABASE": database.name,
+        "PGHOST": database.host,
+        "PGPASSWORD": database.password,
+        "PGPORT": str(database.port),
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": ca_path,
+        "PGUSER": database.user,
+    }
+
+
+def _caddy(server: RoleServer) -> list[File]:
+    # A request matcher of the Caddyfile: requests for these names, or all.
+    served = f"host {' '.join(server.host_names)}" if server.host_names else "path *"
+    return [
+        File("/etc/caddy/caddy.env", _environment_file({"APP_PORT": str(server.port), "SERVED": served})),
+        File("/etc/caddy/client-ca.pem", server.client_ca),
+        File("/etc/caddy/origin.key", server.origin_key, _SECRET),
+        File("/etc/caddy/origin.pem", server.origin_certificate),
+        File("/etc/chat-tonic/caddy-image.env", _environment_file({"IMAGE": server.caddy_image})),
+    ]
+
+
+def _gate(server: RoleServer) -> File:
+    gate = server.gate
+    return File(
+        "/etc/chat-tonic/gate.env",
+        _environment_file(
+            {
+                "FAILURES": str(gate.failures),
+                "INTERVAL": str(gate.interval),
+                "TIMEOUT": str(gate.timeout),
+                "URL": f"http://127.0.0.1:{server.port}{server.health_path}",
+            }
+        ),
+    )
+
+
+def _environment_file(variables: dict[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in sorted(variables.items()))
