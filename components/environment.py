@@ -3,13 +3,14 @@
 The order is database, servers, the database's allow list, balancers, names: each waits for what it needs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 
-from components import labels, user_data
+from components import labels
 from components.alarms import Alarms, AlarmsArgs
+from components.birth import BirthArgs, user_data_of
 from components.copies import Copies, CopiesArgs
 from components.database import Database, DatabaseArgs
 from components.dns import BalancedName, NameArgs, ProxiedName
@@ -120,55 +121,14 @@ class Environment(pulumi.ComponentResource):
                     tags=self._tags,
                     authorized_keys=self._args.inputs.authorized_keys(),
                     firewall=firewall,
-                    user_data=self._user_data(role, database, ssh_addresses),
+                    user_data=user_data_of(
+                        BirthArgs(stack, self._args.environment, role, self._args.inputs, database, ssh_addresses)
+                    ),
                 ),
                 self._child,
             ).servers
             for role, group in self._settings.groups.items()
         }
-
-    def _user_data(
-        self, role: str, database: Database, ssh_addresses: Sequence[pulumi.Output[str]]
-    ) -> Callable[[str], pulumi.Output[str]]:
-        """Return what renders the cloud-init of a role's server from its label, once the cloud has said the rest."""
-        stack, inputs = self._args.stack, self._args.inputs
-        settings = stack.roles[role]
-        host = stack.host(self._args.environment, role)
-        known = pulumi.Output.all(
-            host_key=inputs.secret(f"hostKey-{self._args.environment}"),
-            origin_key=inputs.secret("originKey"),
-            registry_password=inputs.secret("registryPassword"),
-            ssh_addresses=list(ssh_addresses),
-            database=database.connection if settings.database else None,
-        )
-
-        def render(label: str) -> pulumi.Output[str]:
-            return known.apply(
-                lambda values: user_data.render(
-                    user_data.RoleServer(
-                        hostname=label,
-                        role=role,
-                        environment=self._args.environment,
-                        image=settings.image,
-                        port=settings.port,
-                        health_path=stack.health.path,
-                        caddy_image=stack.caddy,
-                        host_names=(host,) if host else (),
-                        origin_certificate=inputs.plain("originCertificate"),
-                        origin_key=values["origin_key"],
-                        client_ca=inputs.plain("pullCa"),
-                        host_key=values["host_key"],
-                        authorized_keys=inputs.authorized_keys(),
-                        ssh_sources=(*stack.admin_sources, *(f"{a}/32" for a in values["ssh_addresses"])),
-                        registry=user_data.Registry(
-                            stack.registry.host, stack.registry.user, values["registry_password"]
-                        ),
-                        database=user_data.Database(**values["database"]) if values["database"] else None,
-                    )
-                )
-            )
-
-        return render
 
     def _balancer(self, role: str, servers: Sequence[Server]) -> LoadBalancer:
         stack = self._args.stack

@@ -14,6 +14,13 @@ STACKS = ("eu-frankfurt", "test", "us-central")
 REMOVED = object()
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes a value that stands twice out twice, as people would."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
 def copy_of_the_committed_files(folder: Path) -> Path:
     """Copy the platform file and every stack file into a folder, and return it."""
     folder.mkdir(exist_ok=True)
@@ -45,4 +52,4 @@ def _change(path: Path, top: tuple[str, ...], changes: Mapping[str, Any]) -> Non
             place.pop(last)
         else:
             place[last] = value
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    path.write_text(yaml.dump(content, Dumper=_Plain, sort_keys=False))

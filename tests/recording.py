@@ -118,8 +118,13 @@ class _Cloud(mocks.Mocks):
             case "NodeBalancer":
                 state |= {"ipv4": f"192.0.2.{number % 250}"}
             case "DatabasePostgresqlV2":
-                state |= {"hostPrimary": f"db-{number}.example", "port": 18319, "rootUsername": "akmadmin",
-                          "rootPassword": f"database-password-{number}", "caCert": base64.b64encode(CA_CERTIFICATE.encode()).decode()}  # fmt: skip
+                state |= {
+                    "hostPrimary": f"db-{number}.example",
+                    "port": 18319,
+                    "rootUsername": "akmadmin",
+                    "rootPassword": f"database-password-{number}",
+                    "caCert": base64.b64encode(CA_CERTIFICATE.encode()).decode(),
+                }
             case "ObjectStorageKey":
                 state |= {"accessKey": f"access-{number}", "secretKey": f"secret-{number}"}
             case "ObjectStorageBucket":

@@ -1,16 +1,17 @@
 """The real program, for every committed stack file: what it declares, and what it must not."""
 
 import base64
+import random
 import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
 
 import pytest
-from sandbox.process import Tokens
 
 from components import settings
 from operations import throwaway
+from sandbox.process import Tokens
 from tests.configuration import ROOT, change_platform, change_stack, copy_of_the_committed_files
 from tests.recording import RANGES, Program, Registered, run
 
@@ -379,6 +380,22 @@ def test_the_program_refuses_a_missing_input_before_it_declares_anything() -> No
     del inputs["chat-tonic:originCertificate"]
     with pytest.raises(Exception, match="Missing required configuration variable 'chat-tonic:originCertificate'"):
         run("test", inputs)
+
+
+def test_inputs_that_no_server_can_be_made_of_fail_the_preview_already() -> None:
+    inputs = inputs_of(ROOT, "test")
+    body = base64.encodebytes(random.Random(0).randbytes(12_000)).decode()  # as hard to compress as a certificate is
+    inputs["chat-tonic:originCertificate"] = f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n"
+    with pytest.raises(Exception, match="user data of rehearsal"):
+        run("test", inputs, preview=True)
+
+
+@pytest.mark.parametrize("key", ["chat-tonic:originKey", "chat-tonic:hostKey-internal"])
+def test_a_secret_of_the_wrong_form_fails_the_preview_and_is_not_repeated(key: str) -> None:
+    inputs = inputs_of(ROOT, "test") | {key: "hunter2-is-no-key"}
+    with pytest.raises(Exception, match=f"{key}: its value is no") as caught:
+        run("test", inputs, preview=True)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_preview_with_unknown_values_declares_the_same_resources() -> None:
