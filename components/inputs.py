@@ -1,5 +1,7 @@
 """The inputs of a stack that are not in the topology: ids, certificates and secrets, from Pulumi's configuration."""
 
+import time
+
 import pulumi
 
 from components.settings import PROJECT, required_inputs
@@ -44,8 +46,24 @@ def deployed_generations() -> dict[str, dict[str, dict[str, str]]]:
 
     The engine's `readStackOutputs` is what a StackReference asks; asked directly, its answer is there before the first
     resource is declared, so that a step that leaves no proved servers is refused before anything is created.
+
+    Raises:
+        Exception: the engine cannot read the state.
     """
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    answer = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name}).value or {}
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _generations(name)
+        except Exception:  # noqa: BLE001 - the SDK raises nothing narrower
+            time.sleep(_PAUSE)
+    return _generations(name)
+
+
+# An update writes the state while this reads it, on a `file://` backend in pieces: it may be found half written.
+_ATTEMPTS, _PAUSE = 20, 0.1  # seconds
+
+
+def _generations(stack: str) -> dict[str, dict[str, dict[str, str]]]:
+    answer = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value or {}
     deployed: dict[str, dict[str, dict[str, str]]] = answer.get("outputs", {}).get("generations") or {}
     return deployed
