@@ -1,0 +1,17 @@
+"""How an operation ends early: invoke prints the message to standard error and ends with the code."""
+
+from invoke.exceptions import Exit
+
+
+class Refused(Exit):
+    """Wrong use or wrong configuration (exit code 2): nothing was changed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code=2)
+
+
+class Failed(Exit):
+    """The work was begun and did not succeed (exit code 1)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code=1)

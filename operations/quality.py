@@ -1,0 +1,30 @@
+"""Lint, tests and benchmarks, each by the project's own environment."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+LINTERS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
+
+
+def lint(root: Path) -> int:
+    """Run every linter, also after one has complained; return 0 or 1."""
+    return max([min(_run(root, [*linter, "."]), 1) for linter in LINTERS])
+
+
+def test(root: Path, *, exhaustive: bool) -> int:
+    """Run lint, then all tests if it has nothing to say; return the exit code.
+
+    `exhaustive` adds those tests which kill a run after every single write.
+    """
+    return lint(root) or _run(root, ["pytest", *(["--all"] if exhaustive else [])])
+
+
+def bench(root: Path) -> int:
+    """Run the benchmarks; return the exit code."""
+    return _run(root, ["benchmarks"])
+
+
+def _run(root: Path, module: Sequence[str]) -> int:
+    return subprocess.run([sys.executable, "-m", *module], cwd=root, check=False).returncode

@@ -1,0 +1,236 @@
+"""Runs on the sandbox: they live in `.sandbox/` and leave tracked files and the real state as they are.
+
+The folder holds the local clouds' file, a Pulumi.yaml whose program is the checkout's (`main: ../`), a state
+backend, a passphrase, generated stack files with throwaway secrets, and a PULUMI_HOME a stack (runs that
+share one corrupt its workspace file, pulumi/pulumi#7738). Only its owner can read it.
+
+A state is known as the sandbox's in two ways, so that no real run works on it: by a file beside it from the
+first moment, and by the stack's output `sandbox`, which stays with it wherever it is brought.
+"""
+
+import dataclasses
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+from components import settings
+from components.topology import Stack
+from operations import engine, throwaway
+from operations.errors import Failed
+from operations.project import Project, without_real
+from sandbox import process
+from toolchain import cache
+from toolchain.engine import Engine
+
+FOLDER = ".sandbox"
+BACKEND = "backend"
+PASSPHRASE = "passphrase"  # noqa: S105 - the name of its file
+MARK = "this-is-a-sandbox"
+FLAG = f"{settings.PROJECT}:sandbox"
+
+
+def start(root: Path) -> process.Running:
+    """Start the local clouds of a checkout with the zones of all its stacks; one that runs keeps its latency.
+
+    Raises:
+        Failed: they don't start.
+    """
+    folder = root / FOLDER
+    found = process.status(folder)
+    with _reported():
+        return process.start(folder, sorted(_zones(root)), found.latency if found else 0.0)
+
+
+def stop(root: Path) -> None:
+    """Stop the local clouds, if they run; what they hold stays.
+
+    Raises:
+        Failed: they don't stop.
+    """
+    with _reported():
+        process.stop(root / FOLDER)
+
+
+def reset(root: Path) -> None:
+    """Stop the local clouds and remove the whole folder: a state without its clouds means nothing.
+
+    Raises:
+        Failed: they don't stop.
+    """
+    stop(root)
+    if (root / FOLDER).exists():
+        shutil.rmtree(root / FOLDER)
+
+
+def status(root: Path) -> process.Running | None:
+    """Return the running local clouds, or None."""
+    return process.status(root / FOLDER)
+
+
+def data(running: process.Running | None) -> dict[str, Any]:
+    """Return a status for programs."""
+    if running is None:
+        return {"running": False}
+    return {"running": True, **dataclasses.asdict(running), "file": str(running.file)}
+
+
+def describe(running: process.Running | None) -> str:
+    """Return a status for people."""
+    if running is None:
+        return "The sandbox does not run; ./inv sandbox.start starts it."
+    return f"The sandbox runs: {running.providers} (process {running.pid}), {running.file}"
+
+
+def has_stack(root: Path, name: str) -> bool:
+    """Whether a sandbox run of the stack was ever prepared here."""
+    return _stack_file(root, name).exists()
+
+
+def project(root: Path, name: str, stack: Stack, found: Engine, say: Callable[[str], None]) -> Project:
+    """Start the local clouds and return a stack's project on them, made or brought up to date.
+
+    The stack's differences are copied afresh from its tracked file; secrets are made once.
+
+    Raises:
+        Failed: the clouds don't start, or the engine refuses.
+    """
+    running = start(root)
+    folder = root / FOLDER
+    home = folder / "home" / name
+    prepared = Project(
+        root,
+        folder,
+        name,
+        found.pulumi,
+        {
+            **without_real(os.environ),
+            **found.environment,
+            "PULUMI_HOME": str(home),
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / PASSPHRASE),
+            "PULUMI_DEBUG_PROVIDERS": running.providers,
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        },
+        sandbox=True,
+    )
+    with cache.held(folder, say):  # another stack's run may be preparing at this moment
+        for each in (folder / BACKEND, home.parent, home):
+            each.mkdir(mode=0o700, exist_ok=True)
+        _write(folder / BACKEND / MARK, "The state of runs with --sandbox. A run for real refuses to use it.\n")
+        _write(folder / "Pulumi.yaml", _yaml(_project_file(root)))
+        if not (folder / PASSPHRASE).exists():
+            _write(folder / PASSPHRASE, secrets.token_urlsafe(32))
+        _configure(prepared, stack)
+    return prepared
+
+
+def release_dead_lock(prepared: Project, say: Callable[[str], None]) -> None:
+    """Take away the lock of an engine that was killed: of this host, and no longer there.
+
+    Any other lock stays; the engine then says who holds it.
+    """
+    locks = _kept(prepared, "locks") / "organization" / settings.PROJECT / prepared.stack
+    held = [json.loads(path.read_text()) for path in locks.glob("*.json")]
+    if held and all(_is_dead(lock) for lock in held):
+        engine.ask(prepared, "cancel", "--yes")
+        pids = ", ".join(str(lock["pid"]) for lock in held)
+        say(f"{prepared.stack}: released the lock of a run that was killed (process {pids})")
+
+
+def is_sandbox_backend(url: str, relative_to: Path) -> bool:
+    """Whether a backend's URL names the state of a sandbox."""
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return False
+    path = Path(unquote(parts.netloc + parts.path)).expanduser()
+    return (relative_to / path / MARK).exists()
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except process.SandboxError as error:
+        raise Failed(str(error)) from None
+
+
+def _zones(root: Path) -> set[str]:
+    zones = set()
+    for name in settings.stack_names(root):
+        try:
+            zones.add(settings.load(root, name).zone)
+        except settings.ConfigurationError:
+            continue  # it is reported when that stack is asked for
+    return {zone for zone in zones if zone}
+
+
+def _project_file(root: Path) -> dict[str, Any]:
+    tracked = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))
+    return {
+        **tracked,
+        "main": "../",
+        "runtime": {"name": "python", "options": {"virtualenv": sys.prefix}},
+        "backend": {"url": (root / FOLDER / BACKEND).as_uri()},
+    }
+
+
+def _stack_file(root: Path, name: str) -> Path:
+    return root / FOLDER / settings.stack_file(name)
+
+
+def _kept(prepared: Project, kind: str) -> Path:
+    """Return where the engine's file backend keeps a kind of thing (pkg/v3/backend/diy)."""
+    return prepared.folder / BACKEND / ".pulumi" / kind
+
+
+def _configure(prepared: Project, stack: Stack) -> None:
+    """Bring the generated stack file up to date: the tracked differences and the required inputs."""
+    path = prepared.stack_file
+    before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    required = {each.key: each for each in settings.required_inputs(stack)}
+    kept = {key: value for key, value in before.get("config", {}).items() if key in required}
+    fresh = throwaway.renew(stack, process.tokens(prepared.folder), required, kept)
+    plain = {key: value for key, value in fresh.items() if not required[key].secret}
+    tracked = yaml.safe_load((prepared.root / path.name).read_text(encoding="utf-8"))["config"]
+    config = {FLAG: "true", settings.STACK_KEY: tracked[settings.STACK_KEY], **kept, **plain}
+    _write(path, _yaml({**before, "config": config}))
+    if not (_kept(prepared, "stacks") / settings.PROJECT / f"{prepared.stack}.json").exists():
+        engine.ask(prepared, "stack", "init", "--no-select")
+    for key, value in fresh.items():
+        if required[key].secret:
+            engine.ask(prepared, "config", "set", "--secret", "--raw", key, text=value)
+
+
+def _is_dead(lock: Mapping[str, Any]) -> bool:
+    if lock["hostname"] != socket.gethostname():
+        return False
+    try:
+        os.kill(lock["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _yaml(content: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(content), sort_keys=False)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)

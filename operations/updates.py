@@ -1,0 +1,115 @@
+"""Preview, up and destroy: the engine's own runs, one stack after the other.
+
+What changes a cloud stops at the first stack that fails.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from operations import engine, runs, sandbox, stacks
+from operations.console import has_terminal, require_name, say
+from operations.errors import Refused
+from operations.project import Project
+
+PRODUCTION = "production"
+
+
+def preview(root: Path, wanted: str, *, on_sandbox: bool, expect_no_changes: bool) -> int:
+    """Show what `up` would change, stack after stack; return the first exit code that is not 0, or 0.
+
+    Raises:
+        Refused, Failed.
+    """
+    projects = runs.for_preview(root, stacks.select(root, wanted), on_sandbox=on_sandbox)
+    codes = [engine.run(project, *_preview(expect_no_changes)) for project in projects]
+    return next(filter(None, codes), 0)
+
+
+def preview_data(
+    root: Path, wanted: str, *, on_sandbox: bool, expect_no_changes: bool
+) -> tuple[int, dict[str, object]]:
+    """Return the exit code of `preview`, and the engine's own JSON by stack: `error` where it has none.
+
+    Raises:
+        Refused, Failed.
+    """
+    codes: list[int] = []
+    plans: dict[str, object] = {}
+    for project in runs.for_preview(root, stacks.select(root, wanted), on_sandbox=on_sandbox):
+        code, output, errors = engine.answer(project, *_preview(expect_no_changes), "--json")
+        codes.append(code)
+        plans[project.stack] = json.loads(output) if output else {"error": errors.strip()}
+    return next(filter(None, codes), 0), plans
+
+
+def up(root: Path, wanted: str, *, on_sandbox: bool, yes: bool, local_state: bool) -> int:
+    """Bring stacks to what the configuration says; return the exit code. The engine shows its plan and asks.
+
+    Raises:
+        Refused, Failed.
+    """
+    chosen = stacks.select(root, wanted)
+    _require_consent(f"up {wanted}", on_sandbox=on_sandbox, yes=yes)
+    projects = runs.for_up(root, chosen, on_sandbox=on_sandbox, local_state=local_state)
+    return _in_turn(projects, "up", lambda project: engine.run(project, "up", *_consent(yes)))
+
+
+def destroy(root: Path, wanted: str, *, on_sandbox: bool, yes: bool, local_state: bool) -> int:
+    """Remove everything that stacks hold; return the exit code. The stacks stay, empty, with their history.
+
+    Protection is lifted in the state first, for the engine stops half way at a protected resource. On real
+    accounts somebody has to type the stack's name before that; `yes` spares it where nothing is production.
+
+    Raises:
+        Refused, Failed.
+    """
+    chosen = stacks.select(root, wanted)
+    _require_consent(f"destroy {wanted}", on_sandbox=on_sandbox, yes=yes)
+    to_type = [n for n, stack in chosen.items() if not on_sandbox and (PRODUCTION in stack.environments or not yes)]
+    if to_type and not has_terminal():
+        raise Refused(f"{', '.join(to_type)}: destroying it for real needs a terminal, to type its name on")
+    projects = runs.for_destroy(root, chosen, on_sandbox=on_sandbox, local_state=local_state)
+    for name in to_type:
+        require_name(name, f"{name}: all its servers with their backups, databases and copies will be deleted.")
+    return _in_turn(projects, "destroy", lambda project: _destroy(project, yes=yes))
+
+
+def _destroy(project: Project, *, yes: bool) -> int:
+    code, _, errors = engine.answer(project, "state", "unprotect", "--all", "--yes")
+    if code:
+        say(f"{project.stack}: {errors.strip()}")
+        return code
+    code = engine.run(project, "destroy", *_consent(yes))
+    if code:
+        say(f"{project.stack}: what is left is no longer protected; `{project.task('up')}` protects it again.")
+    return code
+
+
+def _in_turn(projects: Sequence[Project], verb: str, change: Callable[[Project], int]) -> int:
+    for position, project in enumerate(projects, start=1):
+        if project.sandbox:
+            sandbox.release_dead_lock(project, say)
+        if code := change(project):
+            # On a terminal the engine takes Ctrl-C for itself, so an interruption looks like any other failure.
+            say(f"{project.stack}: not finished; what was done is recorded. `{project.task(verb)}` goes on from there.")
+            if rest := projects[position:]:
+                say(f"Not begun: {', '.join(each.stack for each in rest)}.")
+            return code
+    return 0
+
+
+def _require_consent(task: str, *, on_sandbox: bool, yes: bool) -> None:
+    if not (yes or has_terminal()):
+        raise Refused(
+            "this asks before it changes anything, and there is no terminal to ask on; if it is agreed: "
+            f"./inv {task}{' --sandbox' if on_sandbox else ''} --yes"
+        )
+
+
+def _consent(yes: bool) -> tuple[str, ...]:
+    return ("--yes",) if yes else ()
+
+
+def _preview(expect_no_changes: bool) -> tuple[str, ...]:
+    return ("preview", "--expect-no-changes") if expect_no_changes else ("preview",)

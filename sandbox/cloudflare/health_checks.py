@@ -1,0 +1,78 @@
+"""Standalone health checks: they watch and report; they steer nothing, and present no client certificate."""
+
+from collections.abc import Iterator
+
+from sandbox.cloudflare import rules
+from sandbox.model import Body, Change, Field, Kind, Problem, is_address
+
+NAME = "cloudflare.health_check"
+LEAST_INTERVAL = 5  # seconds
+REGIONS = ("WNAM", "ENAM", "WEU", "EEU", "NSAM", "SSAM", "OC", "ME", "NAF", "SAF", "IN", "SEAS", "NEAS", "ALL_REGIONS")
+_HTTP: Body = {
+    "method": "GET",
+    "path": "/",
+    "port": 80,
+    "expected_codes": ["200"],
+    "expected_body": "",
+    "follow_redirects": False,
+    "allow_insecure": False,
+    "header": None,
+}
+_TCP: Body = {"method": "connection_established", "port": 80}
+
+
+def _check(change: Change) -> Iterator[Problem]:
+    yield from rules.checked_often_enough(change, LEAST_INTERVAL)
+    body = change.body
+    if not is_address(body["address"]) and not rules.is_host(body["address"]):
+        yield Problem("is not a valid address", "address")
+    for region in body["check_regions"] or ():
+        if region not in REGIONS:
+            yield Problem(f"{region} is not a region", "check_regions")
+    if body["type"] == "TCP" and body["http_config"]:
+        yield Problem("may not be set for type TCP", "http_config")
+    if body["type"] != "TCP" and body["tcp_config"]:
+        yield Problem(f"may not be set for type {body['type']}", "tcp_config")
+    port = (body["tcp_config"] or body["http_config"] or {}).get("port")
+    if port is not None and not 1 <= port <= 65_535:  # noqa: PLR2004
+        yield Problem("must be between 1 and 65535", "port")
+
+
+def _complete(change: Change) -> None:
+    body = change.body
+    if body["type"] == "TCP":
+        body["tcp_config"] = {**_TCP, **(body["tcp_config"] or {})}
+    else:
+        body["http_config"] = {**_HTTP, **(body["http_config"] or {})}
+    body |= {"status": "suspended" if body["suspended"] else "unknown", "failure_reason": ""}
+
+
+KINDS = (
+    Kind(
+        NAME,
+        fields={
+            "zone_id": Field(required=True, fixed=True),
+            "name": Field(required=True, pattern=r"[a-zA-Z0-9_-]+", says="only letters, digits, _ and - are allowed"),
+            "address": Field(required=True),
+            "type": Field(choices=("HTTP", "HTTPS", "TCP"), default="HTTP"),
+            "interval": Field(default=60),
+            "retries": Field(within=(0, 5), default=2),
+            "timeout": Field(within=(1, 10), default=5),
+            "consecutive_fails": Field(within=(1, 10), default=1),
+            "consecutive_successes": Field(within=(1, 10), default=1),
+            "check_regions": Field(),
+            "description": Field(default=""),
+            "suspended": Field(default=False),
+            "http_config": Field(),
+            "tcp_config": Field(),
+        },
+        key=lambda body: f"{body['zone_id']}/{body['name']}",
+        taken=Problem("a health check with that name already exists", "name"),
+        rules=(_check,),
+        complete=_complete,
+        parent=rules.in_zone,
+        limit=50,
+        over_limit=Problem("You have reached your limit of health checks", code=1006),
+        **rules.STYLE,
+    ),
+)

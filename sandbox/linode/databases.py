@@ -1,0 +1,93 @@
+"""Managed PostgreSQL databases."""
+
+import base64
+import ipaddress
+from collections.abc import Iterator
+
+from sandbox import ids
+from sandbox.linode import catalog, rules
+from sandbox.model import Change, Field, Kind, Problem
+
+NAME = "linode.database"
+_UPDATES = {"frequency": "weekly", "duration": 4, "day_of_week": 7, "hour_of_day": 0}  # the API's own choice
+
+
+def _offered(change: Change) -> Iterator[Problem]:
+    body = change.body
+    plan = catalog.table("database_types").get(body["type"])
+    sizes = [size["quantity"] for size in plan["engines"]["postgresql"]] if plan else []
+    if plan is None:
+        yield Problem("type is not valid", "type")
+    elif body["cluster_size"] not in sizes:
+        offered = ", ".join(str(size) for size in sizes)
+        yield Problem(f"cluster_size is not valid: {body['type']} is offered with {offered} nodes", "cluster_size")
+    if body["engine"] not in catalog.table("database_engines"):
+        yield Problem("engine is not valid", "engine")
+
+
+def _allow_list(change: Change) -> Iterator[Problem]:
+    normalised = []
+    for address in change.body["allow_list"] or ():
+        try:
+            normalised.append(str(ipaddress.ip_network(address)))
+        except ValueError:
+            yield Problem(f"Invalid IP address or range: {address}", "allow_list")
+    change.body["allow_list"] = normalised
+
+
+def _window(change: Change) -> Iterator[Problem]:
+    window = {**_UPDATES, **(change.body["updates"] or {})}
+    checks = {
+        "frequency": window["frequency"] == "weekly",
+        "duration": window["duration"] == 4,  # noqa: PLR2004 (hours: the only one there is)
+        "day_of_week": window["day_of_week"] in range(1, 8),
+        "hour_of_day": window["hour_of_day"] in range(24),
+    }
+    for name, good in checks.items():
+        if not good:
+            yield Problem(f"{name} is not valid: {window[name]}", f"updates.{name}")
+
+
+def _complete(change: Change) -> None:
+    body = change.body
+    body["updates"] = {**_UPDATES, **(body["updates"] or {}), "pending": []}
+    if change.before is None:
+        body |= {"encrypted": True, "ssl_connection": True, "platform": "rdbms-default", "status": "active"}
+        body |= {"fork": None, "private_network": None, "oldest_restore_time": None}
+        body["port"] = 10_000 + ids.number("port", change.id) % 20_000
+        change.private["credentials"] = {"username": "akmadmin", "password": ids.secret(NAME, change.id, "password")}
+        authority = (
+            f"-----BEGIN CERTIFICATE-----\n{ids.secret(NAME, change.id, 'ca', length=64)}\n-----END CERTIFICATE-----\n"
+        )
+        change.private["ssl"] = {"ca_certificate": base64.b64encode(authority.encode()).decode()}
+    engine = catalog.table("database_engines")[body["engine"]]
+    body["version"] = engine["version"]
+    number = ids.number("host", change.id)
+    host = f"a{number}-akamai-prod-{number % 10**7}-default.g2a.akamaidb.net"
+    several = body["cluster_size"] > 1
+    body["hosts"] = {"primary": host, "standby": f"replica-{host}" if several else None}
+    members = [ids.public_ipv4(NAME, change.id, str(node)) for node in range(body["cluster_size"])]
+    body["members"] = {address: "failover" if position else "primary" for position, address in enumerate(members)}
+
+
+KINDS = (
+    Kind(
+        NAME,
+        fields={
+            "label": rules.label(3, 32, required=True),
+            "region": Field(required=True, fixed=True),
+            "type": Field(required=True),
+            "engine": Field(required=True),
+            "cluster_size": Field(default=1),
+            "allow_list": Field(default=()),
+            "updates": Field(),
+            "engine_config": Field(default={}),
+        },
+        key=lambda body: str(body["label"]),
+        taken=Problem("Label must be unique among your databases", "label"),
+        rules=(rules.region_offers("Managed Databases"), _offered, _allow_list, _window),
+        complete=_complete,
+        limit=100,
+        over_limit=Problem("Maximum number of databases reached"),
+    ),
+)

@@ -1,0 +1,322 @@
+"""What both clouds have in common: kinds of objects, the rules of their fields, and the life of an object.
+
+A service's module declares its kinds; everything that one refuses is said by `Refused`, in whichever form the cloud
+that was asked gives its errors. Bodies are those of the clouds' REST APIs.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox import ids
+from sandbox.store import Record, Store, Transaction
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason for a refusal: the API's own words, the field it is about, and Cloudflare's code."""
+
+    reason: str
+    field: str | None = None
+    code: int = 1002
+
+
+class Refused(Exception):  # noqa: N818 (it is an answer of the API, not a fault of the sandbox)
+    """The API answers `status` (HTTP) and these problems; the model is as it was before."""
+
+    def __init__(self, status: int, *problems: Problem) -> None:
+        super().__init__("; ".join(problem.reason for problem in problems))
+        self.status = status
+        self.problems = problems
+
+
+def not_found(code: int = 1001) -> Refused:
+    """The answer for what does not exist, or belongs to another account."""
+    return Refused(404, Problem("Not found", code=code))
+
+
+@dataclass(frozen=True)
+class Field:
+    """The rule of one writable field, by which both creating and updating go.
+
+    `fixed` ones are only read at creation; `hidden` ones are not in the object's own answer but at an address of
+    their own, `write_only` ones in no answer at all; `default` is what the API fills in.
+    """
+
+    required: bool = False
+    length: tuple[int, int] | None = None
+    pattern: str | None = None
+    says: str | None = None
+    choices: tuple[object, ...] = ()
+    within: tuple[float, float] | None = None
+    fixed: bool = False
+    hidden: bool = False
+    write_only: bool = False
+    default: Any = None
+
+    def problems(self, name: str, value: Any) -> Iterator[Problem]:
+        """What is wrong with a value that was given."""
+        if isinstance(value, str) and self.length and not self.length[0] <= len(value) <= self.length[1]:
+            least, most = self.length
+            yield Problem(f"{_title(name)} must be between {least} and {most} characters", name)
+        elif isinstance(value, str) and self.pattern and not re.fullmatch(self.pattern, value):
+            yield Problem(self.says or f"{name} is not valid", name)
+        elif self.choices and value not in self.choices:
+            known = ", ".join(str(choice) for choice in self.choices)
+            yield Problem(f"{name} is not valid: must be one of {known}", name)
+        elif self.within and not self.within[0] <= value <= self.within[1]:
+            yield Problem(f"{_title(name)} must be between {self.within[0]} and {self.within[1]}", name)
+
+
+@dataclass
+class Change:
+    """One creation or update while it is judged: rules read it, `complete` fills in what only the cloud knows."""
+
+    tx: Transaction
+    account: str
+    kind: "Kind"
+    id: str
+    given: Body
+    before: Body | None
+    body: Body
+    private: Body
+
+    def value(self, name: str) -> Any:
+        """A field's value after the change, wherever it is kept."""
+        return self.private.get(name) if self.kind.is_private(name) else self.body.get(name)
+
+    def changed(self, *names: str) -> bool:
+        """Whether one of these fields was given and is not what it was."""
+        return any(name in self.given and self.given[name] != (self.before or {}).get(name) for name in names)
+
+    def other(self, kind: str, identity: object) -> Record | None:
+        """Another object of the same account."""
+        found = self.tx.get(kind, identity)
+        return found if found and found.account == self.account else None
+
+
+Rule = Callable[[Change], Iterable[Problem]]
+
+
+def _nothing(_: Any) -> tuple[()]:
+    return ()
+
+
+def _bare(_: Transaction, record: Record) -> Body:
+    return record.body
+
+
+def _empty(*_: object) -> Body:
+    return {}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of object: its fields, and the rules that need more than one field or object.
+
+    `rules` are asked in order, until one finds problems: each may rely on those before it. `key`: its natural key,
+    from which its id comes (or is it, where `make_id` is None). `taken`: what is said when another object has that
+    key (None: keys may repeat). `complete` fills in what only the cloud knows. `links`: what it refers to, as
+    (relation, target); when a target is deleted, its "entity:KIND" links' objects go with it. `present` makes the
+    object's own answer, `beside` what is answered at addresses below its own, `reveal` (of body and private) what
+    only the answer to its creation shows. `keeps`: what forbids deleting it, by the relation of the links to it: the
+    status and what is said.
+    """
+
+    name: str
+    fields: Mapping[str, Field]
+    key: Callable[[Body], str]
+    make_id: Callable[..., int | str] | None = ids.number
+    taken: Problem | None = None
+    rules: tuple[Rule, ...] = ()
+    complete: Callable[[Change], None] = _nothing  # type: ignore[assignment]
+    parent: Callable[[Body], tuple[str, object]] | None = None
+    links: Callable[[Body], Iterable[tuple[str, object]]] = _nothing
+    present: Callable[[Transaction, Record], Body] = _bare
+    beside: Callable[[Transaction, Record], Body] = _empty
+    reveal: Callable[[Body, Body], Body] = _empty
+    keeps: Mapping[str, tuple[int, Problem]] = field(default_factory=dict)
+    limit: int | None = None
+    over_limit: Problem = Problem("Account limit reached")
+    stamps: tuple[str, str] = ("created", "updated")
+    clock: Callable[[], str] = lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+    def is_private(self, name: str) -> bool:
+        """Whether a field is not in the object's own answer."""
+        return self.is_secret(name) or (name in self.fields and self.fields[name].hidden)
+
+    def is_secret(self, name: str) -> bool:
+        """Whether a field is in no answer."""
+        return name in self.fields and self.fields[name].write_only
+
+
+class Model:
+    """Both clouds' objects and their lives. Every method is one transaction; each raises Refused as the API would."""
+
+    def __init__(self, store: Store, kinds: Iterable[Kind]) -> None:
+        self._store = store
+        self.kinds = {kind.name: kind for kind in kinds}
+
+    def create(self, account: str, kind: str, given: Body) -> Body:
+        """Makes an object and returns what the API answers.
+
+        Of the fields given, None stands for not given, and those that the API does not know are skipped, as there.
+        """
+        with self._store.transaction() as tx:
+            return self._make(tx, account, self.kinds[kind], given)
+
+    def _make(self, tx: Transaction, account: str, kind: Kind, given: Body) -> Body:
+        given = {name: value for name, value in given.items() if name in kind.fields and value is not None}
+        if kind.parent:
+            parent_kind, parent = kind.parent(given)
+            _owned(tx, account, parent_kind, parent)
+        missing = [name for name, rule in kind.fields.items() if rule.required and name not in given]
+        if missing:
+            raise Refused(400, *(Problem(f"{name} is required", name) for name in missing))
+        whole = {name: given.get(name, rule.default) for name, rule in kind.fields.items()}
+        change = Change(tx, account, kind, "", given, None, *_parted(kind, whole))
+        self._judge(change)
+        if kind.limit is not None and tx.count(kind.name, account) >= kind.limit:
+            raise Refused(400, kind.over_limit)
+        key = kind.key(change.body)
+        if kind.taken and key and tx.find(kind.name, account, key):
+            raise Refused(400, kind.taken)
+        change.id = key
+        if kind.make_id:
+            births = tx.births(kind.name, account, key)
+            tried = ids.candidates(kind.make_id, kind.name, account, key, start=births)
+            change.body = {"id": next(name for name in tried if not tx.get(kind.name, name)), **change.body}
+            change.id = str(change.body["id"])
+        elif kind.taken and tx.get(kind.name, key):  # another account's: such a name is one in the whole cloud
+            raise Refused(400, kind.taken)
+        change.body |= dict.fromkeys(kind.stamps, kind.clock())
+        kind.complete(change)
+        tx.born(kind.name, account, key)
+        return self._write(change, "create") | kind.reveal(change.body, change.private)
+
+    def read(self, account: str, kind: str, identity: object) -> Body:
+        """The object as the API presents it."""
+        with self._store.transaction() as tx:
+            return self.kinds[kind].present(tx, _owned(tx, account, kind, identity))
+
+    def read_whole(self, account: str, kind_name: str, identity: object) -> Body:
+        """The object with all that the API answers about it at addresses below its own."""
+        kind = self.kinds[kind_name]
+        with self._store.transaction() as tx:
+            record = _owned(tx, account, kind_name, identity)
+            kept = {name: value for name, value in record.private.items() if not kind.is_secret(name)}
+            return {**kept, **kind.beside(tx, record), **kind.present(tx, record)}
+
+    def select(self, account: str, kind: str) -> list[Body]:
+        """An account's objects of a kind, by natural key."""
+        with self._store.transaction() as tx:
+            return [self.kinds[kind].present(tx, record) for record in tx.select(kind, account)]
+
+    def update(self, account: str, kind_name: str, identity: object, given: Body) -> Body:
+        """Changes the fields given (None: back to the API's default); returns the object as it is now."""
+        kind = self.kinds[kind_name]
+        given = {name: value for name, value in given.items() if name in kind.fields}
+        with self._store.transaction() as tx:
+            record = _owned(tx, account, kind_name, identity)
+            defaulted = {name: kind.fields[name].default if value is None else value for name, value in given.items()}
+            whole = {**record.body, **record.private, **defaulted}
+            body, private = _parted(kind, whole)
+            private = {**record.private, **private}
+            change = Change(tx, account, kind, record.id, given, record.body, body, private)
+            self._judge(change)
+            key = kind.key(change.body)
+            if kind.taken and any(other.id != record.id for other in tx.find(kind.name, account, key)):
+                raise Refused(400, kind.taken)
+            change.body[kind.stamps[1]] = kind.clock()
+            kind.complete(change)
+            return self._write(change, "update")
+
+    def delete(self, account: str, kind: str, identity: object) -> None:
+        """Deletes an object and what belongs to it."""
+        with self._store.transaction() as tx:
+            self._remove(tx, _owned(tx, account, kind, identity))
+
+    def _judge(self, change: Change) -> None:
+        rules = change.kind.fields
+        found = [
+            problem
+            for name, value in change.given.items()
+            if value is not None
+            for problem in rules[name].problems(name, value)
+        ]
+        if change.before is not None:
+            fixed = [name for name in change.given if rules[name].fixed and change.changed(name)]
+            found += [Problem(f"{name} cannot be changed", name) for name in fixed]
+        judgements = (list(rule(change)) for rule in change.kind.rules)
+        found = found or next(filter(None, judgements), [])
+        if found:
+            raise Refused(400, *found)
+
+    def _write(self, change: Change, action: str) -> Body:
+        kind, parent = change.kind, None
+        if kind.parent:
+            parent = "/".join(str(part) for part in kind.parent(change.body))
+        record = Record(
+            kind.name, change.id, change.account, kind.key(change.body), parent, change.body, change.private
+        )
+        change.tx.put(record, kind.links(change.body), action)
+        return kind.present(change.tx, _owned(change.tx, change.account, kind.name, change.id))
+
+    def _remove(self, tx: Transaction, record: Record) -> None:
+        for relation, (status, problem) in self.kinds[record.kind].keeps.items():
+            if any(tx.linked(relation, record.id)):
+                raise Refused(status, problem)
+        dependents = [*tx.children(record.kind, record.id), *tx.linked(f"entity:{record.kind}", record.id)]
+        for dependent in dependents:
+            self._remove(tx, dependent)
+        tx.remove(record)
+
+
+def _parted(kind: Kind, whole: Body) -> tuple[Body, Body]:
+    """What the object's own answer holds, and what is kept beside it."""
+    return (
+        {name: value for name, value in whole.items() if not kind.is_private(name)},
+        {name: value for name, value in whole.items() if kind.is_private(name)},
+    )
+
+
+def _owned(tx: Transaction, account: str, kind: str, identity: object) -> Record:
+    record = tx.get(kind, identity)
+    if record is None or record.account != account:
+        raise not_found()
+    return record
+
+
+def _title(name: str) -> str:
+    return name[:1].upper() + name[1:].replace("_", " ")
+
+
+def allocate(tx: Transaction, relation: str, make: Callable[..., str], *parts: str) -> str:
+    """The first address that `make` derives from `parts` and no other object of the relation has."""
+    for address in ids.candidates(make, *parts):
+        if not any(tx.linked(relation, address)):
+            return address
+    raise AssertionError  # pragma: no cover (candidates are endless)
+
+
+def is_network(value: str) -> bool:
+    """Whether it is an address or a CIDR range without host bits."""
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return False
+    return True
+
+
+def is_address(value: str) -> bool:
+    """Whether it is an IP address."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,234 @@
+"""Starting, finding and stopping the sandbox's process. Light to import: tasks do.
+
+A folder holds one sandbox: `sandbox.sqlite` (the model), `sandbox.json` (throwaway tokens and the zones),
+`sandbox.lock` (held by the process while it runs; says its id and ports) and `sandbox.log`.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from sandbox import ids
+
+PLATFORM, COPIES = "platform", "copies"  # the two Linode accounts
+CLOUDFLARE = ids.hexadecimal("account", "cloudflare")
+READY_WITHIN = 60.0  # seconds; it needs about one
+STOPS_WITHIN = 20.0  # seconds
+
+
+class SandboxError(Exception):
+    """The sandbox can't be started, stopped or reset; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A sandbox that listens on these ports of 127.0.0.1."""
+
+    pid: int
+    linode_port: int
+    cloudflare_port: int
+    file: Path
+    zones: tuple[str, ...]
+    latency: float
+
+    @property
+    def providers(self) -> str:
+        """What PULUMI_DEBUG_PROVIDERS must be for the engine to come here."""
+        return f"linode:{self.linode_port},cloudflare:{self.cloudflare_port}"
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens that a sandbox takes, and the ids by which its Cloudflare account and zones are known."""
+
+    linode_platform: str
+    linode_copies: str
+    cloudflare: str
+    cloudflare_account_id: str
+    zone_ids: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is kept in `sandbox.json`: the tokens, made once, and the zones that the Cloudflare account has."""
+
+    linode_platform: str
+    linode_copies: str
+    cloudflare: str
+    zones: tuple[str, ...]
+
+
+def file_of(folder: Path) -> Path:
+    """The model's file."""
+    return folder / "sandbox.sqlite"
+
+
+def start(folder: Path, zones: Sequence[str] = (), latency: float = 0.0) -> Running:
+    """Starts the folder's sandbox, unless it runs already, and returns once it listens.
+
+    `zones` are added to those it has; `latency` scales the clouds' own times (0: none). One that runs without one of
+    the zones, or with another latency, is started again; its objects stay. Raises SandboxError.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = _extend(folder, zones)
+    found = status(folder)
+    if found and (found.zones != settings.zones or found.latency != latency):
+        stop(folder)
+    elif found:
+        return found
+    command = [sys.executable, "-m", "sandbox", str(folder.resolve()), "--latency", str(latency)]
+    with _open_private(folder / "sandbox.log", os.O_APPEND) as log:
+        began = log.tell()
+        process = subprocess.Popen(
+            command,
+            cwd=Path(__file__).parent.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    until = time.monotonic() + READY_WITHIN
+    while time.monotonic() < until:
+        found = status(folder)
+        if found:
+            return found
+        if process.poll() is not None and not _is_held(folder):  # where another is just starting, that one is it
+            said = (folder / "sandbox.log").read_bytes()[began:].decode(errors="replace").strip()
+            raise SandboxError(said or f"the sandbox ended at once with code {process.returncode}")
+        time.sleep(0.02)
+    process.kill()
+    raise SandboxError(f"the sandbox does not listen after {READY_WITHIN:.0f} s: see {folder / 'sandbox.log'}")
+
+
+def status(folder: Path) -> Running | None:
+    """The folder's sandbox, if it runs and listens."""
+    try:
+        with (folder / "sandbox.lock").open("r+") as lock:
+            if _is_free(lock):
+                return None
+            said = lock.read()
+    except FileNotFoundError:
+        return None
+    if not said:  # its process has the lock, but does not listen yet
+        return None
+    known = json.loads(said)
+    return Running(**{**known, "file": file_of(folder), "zones": tuple(known["zones"])})
+
+
+def stop(folder: Path) -> None:
+    """Stops the folder's sandbox, if it runs: what it has under way is finished first. Raises SandboxError."""
+    found = status(folder)
+    if found is None:
+        return
+    # Only who holds the lock wrote its id there, so it is the sandbox's own and no stranger's.
+    os.kill(found.pid, signal.SIGTERM)
+    until = time.monotonic() + STOPS_WITHIN
+    while status(folder):
+        if time.monotonic() > until:
+            raise SandboxError(f"the sandbox (process {found.pid}) does not stop; end it by hand: kill -9 {found.pid}")
+        time.sleep(0.02)
+
+
+def reset(folder: Path) -> None:
+    """Stops the folder's sandbox and deletes its file, so that the next begins empty; its tokens stay.
+
+    Raises SandboxError.
+    """
+    stop(folder)
+    with hold(folder):
+        for part in ("", "-wal", "-shm", ".new"):
+            Path(f"{file_of(folder)}{part}").unlink(missing_ok=True)
+
+
+def tokens(folder: Path) -> Tokens:
+    """The tokens of the folder's sandbox, made now if there are none yet."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    known = settings(folder)
+    return Tokens(
+        linode_platform=known.linode_platform,
+        linode_copies=known.linode_copies,
+        cloudflare=known.cloudflare,
+        cloudflare_account_id=CLOUDFLARE,
+        zone_ids={zone: zone_id(zone) for zone in known.zones},
+    )
+
+
+def zone_id(zone: str) -> str:
+    """The id that a zone has in every sandbox."""
+    return ids.hexadecimal("cloudflare.zone", CLOUDFLARE, zone, "0")
+
+
+def settings(folder: Path) -> Settings:
+    """The folder's settings; made, with new tokens, where there are none. Raises SandboxError."""
+    file = folder / "sandbox.json"
+    if not file.exists():
+        made = Settings(secrets.token_hex(32), secrets.token_hex(32), secrets.token_hex(32), zones=())
+        _write(file, asdict(made))
+    try:
+        known = json.loads(file.read_text())
+        return Settings(**{**known, "zones": tuple(known["zones"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise SandboxError(f"{file} is damaged ({error}); delete it, and the sandbox makes new tokens") from None
+
+
+def hold(folder: Path) -> IO[str]:
+    """The folder's lock, open and held until it is closed. Raises SandboxError where a sandbox runs."""
+    lock = _open_private(folder / "sandbox.lock", os.O_RDWR)
+    until = time.monotonic() + 1.0
+    while not _is_free(lock, fcntl.LOCK_EX):  # who asks for the status has it for a moment, a sandbox for long
+        if time.monotonic() < until:
+            time.sleep(0.02)
+            continue
+        lock.close()
+        raise SandboxError(f"a sandbox runs in {folder} already and has its file open; stop it first")
+    lock.truncate(0)  # what an earlier one said of itself is no longer so
+    return lock
+
+
+def announce(lock: IO[str], running: Running) -> None:
+    """Writes into the held lock who holds it and where it listens."""
+    known = {name: value for name, value in asdict(running).items() if name != "file"}
+    lock.write(json.dumps(known))
+    lock.flush()
+
+
+def _extend(folder: Path, zones: Sequence[str]) -> Settings:
+    known = settings(folder)
+    wanted = tuple(dict.fromkeys((*known.zones, *zones)))
+    if wanted != known.zones:
+        _write(folder / "sandbox.json", {**asdict(known), "zones": wanted})
+    return settings(folder)
+
+
+def _is_held(folder: Path) -> bool:
+    with _open_private(folder / "sandbox.lock", os.O_RDWR) as lock:
+        return not _is_free(lock)
+
+
+def _is_free(lock: IO[str], how: int = fcntl.LOCK_SH) -> bool:
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _open_private(file: Path, flags: int) -> IO[str]:
+    return os.fdopen(os.open(file, flags | os.O_RDWR | os.O_CREAT, 0o600), "a+" if flags & os.O_APPEND else "r+")
+
+
+def _write(file: Path, content: Any) -> None:
+    """Writes a file that only its owner reads, whole at once."""
+    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
+    with _open_private(unfinished, os.O_TRUNC) as opened:
+        json.dump(content, opened)
+    unfinished.rename(file)

@@ -1,0 +1,281 @@
+"""The file in which the sandbox keeps both clouds: objects, what links them, and a log of every event.
+
+SQLite in WAL mode: what was committed is in the file when the process is killed right after. A transaction holds
+the write lock from its start (BEGIN IMMEDIATE), so a check and the write that follows it can't be parted.
+"""
+
+import json
+import shutil
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+VERSION = 1
+APPLICATION = 0x43545342  # "CTSB" in the file's header: a file of another program is never taken for ours
+
+SCHEMA = f"""
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {VERSION};
+CREATE TABLE object (
+    kind TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL, key TEXT NOT NULL, parent TEXT,
+    body TEXT NOT NULL, private TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE INDEX object_key ON object (kind, account, key);
+CREATE INDEX object_parent ON object (parent, kind);
+CREATE TABLE link (
+    relation TEXT NOT NULL, target TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
+    PRIMARY KEY (relation, target, kind, id)
+) WITHOUT ROWID;
+CREATE INDEX link_source ON link (kind, id);
+CREATE TABLE birth (
+    kind TEXT NOT NULL, account TEXT NOT NULL, key TEXT NOT NULL, next INTEGER NOT NULL,
+    PRIMARY KEY (kind, account, key)
+) WITHOUT ROWID;
+CREATE TABLE tally (
+    kind TEXT NOT NULL, account TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (kind, account)
+) WITHOUT ROWID;
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, account TEXT NOT NULL, action TEXT NOT NULL,
+    kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL
+);
+"""
+
+
+class StoreError(Exception):
+    """The file can't be used; it was left as it was found. The text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One object: `body` is what the API answers, `private` what it keeps but answers elsewhere or never.
+
+    `key` is the natural key within the account, `parent` is "kind/id" of the object it belongs to.
+    """
+
+    kind: str
+    id: str
+    account: str
+    key: str
+    parent: str | None
+    body: dict[str, Any]
+    private: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the log; `body` is the object after the event (before it, for a delete)."""
+
+    seq: int
+    time: str
+    account: str
+    action: str
+    kind: str
+    id: str
+    body: dict[str, Any]
+
+
+class Transaction:
+    """The file as one transaction sees and changes it.
+
+    Where the planner could take a worse index than the one meant (it knows no sizes), the query names it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._sql = connection
+
+    def get(self, kind: str, identity: object) -> Record | None:
+        """The object of that kind with that id."""
+        row = self._sql.execute(f"{_SELECT} WHERE kind = ? AND id = ?", (kind, str(identity))).fetchone()
+        return _record(row) if row else None
+
+    def find(self, kind: str, account: str, key: str) -> list[Record]:
+        """The objects of an account with that natural key."""
+        query = f"{_SELECT} INDEXED BY object_key WHERE kind = ? AND account = ? AND key = ?"
+        return [_record(row) for row in self._sql.execute(query, (kind, account, key))]
+
+    def select(self, kind: str, account: str) -> list[Record]:
+        """An account's objects of a kind, ordered by natural key."""
+        query = f"{_SELECT} INDEXED BY object_key WHERE kind = ? AND account = ? ORDER BY key"
+        return [_record(row) for row in self._sql.execute(query, (kind, account))]
+
+    def children(self, kind: str, identity: object) -> list[Record]:
+        """What belongs to an object, ordered by kind and natural key."""
+        query = f"{_SELECT} WHERE parent = ? ORDER BY kind, key"
+        return [_record(row) for row in self._sql.execute(query, (f"{kind}/{identity}",))]
+
+    def count(self, kind: str, account: str) -> int:
+        """How many objects of a kind an account has: kept in a tally, as counting ten thousand takes a while."""
+        row = self._sql.execute("SELECT count FROM tally WHERE kind = ? AND account = ?", (kind, account)).fetchone()
+        return int(row[0]) if row else 0
+
+    def linked(self, relation: str, target: object) -> Iterator[Record]:
+        """The objects that are linked to `target`."""
+        query = "SELECT kind, id FROM link WHERE relation = ? AND target = ?"
+        for kind, identity in self._sql.execute(query, (relation, str(target))).fetchall():
+            record = self.get(kind, identity)
+            if record:
+                yield record
+
+    def births(self, kind: str, account: str, key: str) -> int:
+        """How many objects were ever made with that natural key: a second one is another object."""
+        query = "SELECT next FROM birth WHERE kind = ? AND account = ? AND key = ?"
+        row = self._sql.execute(query, (kind, account, key)).fetchone()
+        return int(row[0]) if row else 0
+
+    def born(self, kind: str, account: str, key: str) -> None:
+        """Counts one more object made with that natural key."""
+        given = (kind, account, key, self.births(kind, account, key) + 1)
+        self._sql.execute("INSERT OR REPLACE INTO birth VALUES (?, ?, ?, ?)", given)
+
+    def put(self, record: Record, links: Iterable[tuple[str, object]], action: str) -> None:
+        """Writes an object with its links and logs it as `action` ("create" or "update")."""
+        self._sql.execute(
+            "INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(record.kind, record.id, record.account, record.key, record.parent),
+                *(json.dumps(record.body), json.dumps(record.private)),
+            ),
+        )
+        if action == "create":
+            self._tally(record, 1)
+        self._unlink(record)
+        rows = [(relation, str(target), record.kind, record.id) for relation, target in links]
+        self._sql.executemany("INSERT OR IGNORE INTO link VALUES (?, ?, ?, ?)", rows)
+        self._log(record, action)
+
+    def remove(self, record: Record) -> None:
+        """Takes an object away and logs it."""
+        self._sql.execute("DELETE FROM object WHERE kind = ? AND id = ?", (record.kind, record.id))
+        self._tally(record, -1)
+        self._unlink(record)
+        self._log(record, "delete")
+
+    def _tally(self, record: Record, more: int) -> None:
+        given = (record.kind, record.account, self.count(record.kind, record.account) + more)
+        self._sql.execute("INSERT OR REPLACE INTO tally VALUES (?, ?, ?)", given)
+
+    def _unlink(self, record: Record) -> None:
+        self._sql.execute("DELETE FROM link WHERE kind = ? AND id = ?", (record.kind, record.id))
+
+    def _log(self, record: Record, action: str) -> None:
+        self._sql.execute(
+            "INSERT INTO event (time, account, action, kind, id, body) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                *(datetime.now(UTC).isoformat(), record.account, action, record.kind, record.id),
+                json.dumps(record.body),
+            ),
+        )
+
+
+class Store:
+    """The open file. One process at a time opens it to write: `server` holds a lock while it does.
+
+    Raises StoreError when the file is damaged, of another version or another program's.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._guard = threading.RLock()
+        if file.exists():
+            _examine(file)
+        else:
+            _make(file)
+        self._sql = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+        self._sql.execute("PRAGMA journal_mode = WAL")
+        self._sql.execute("PRAGMA synchronous = NORMAL")  # a killed process loses nothing; only the host can
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """All or nothing, and alone: what it read is still so when it writes."""
+        with self._guard:
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                yield Transaction(self._sql)
+            except BaseException:
+                self._sql.execute("ROLLBACK")
+                raise
+            self._sql.execute("COMMIT")
+
+    def close(self) -> None:
+        """Closes the file; nothing is lost without it."""
+        with self._guard:
+            self._sql.close()
+
+
+def objects(file: Path) -> list[Record]:
+    """Every object in a file, also while a sandbox has it open; for tests and reports."""
+    return _query(file, lambda sql: [_record(row) for row in sql.execute(f"{_SELECT} ORDER BY kind, account, key")])
+
+
+def events(file: Path, after: int = 0) -> list[Event]:
+    """The log of a file from the event after `after`, oldest first, also while a sandbox has it open."""
+    query = "SELECT seq, time, account, action, kind, id, body FROM event WHERE seq > ? ORDER BY seq"
+    return _query(file, lambda sql: [_event(row) for row in sql.execute(query, (after,))])
+
+
+_SELECT = "SELECT kind, id, account, key, parent, body, private FROM object"
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    kind, identity, account, key, parent, body, private = row
+    return Record(kind, identity, account, key, parent, json.loads(body), json.loads(private))
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    seq, time, account, action, kind, identity, body = row
+    return Event(seq, time, account, action, kind, identity, json.loads(body))
+
+
+def _query(file: Path, ask: Callable[[sqlite3.Connection], list[Any]]) -> list[Any]:
+    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    try:
+        return ask(connection)
+    finally:
+        connection.close()
+
+
+def _make(file: Path) -> None:
+    """Makes an empty file, whole at once: a process killed here leaves none, or a good one."""
+    unfinished = file.with_name(f"{file.name}.new")
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600)
+    connection = sqlite3.connect(unfinished)
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
+    finally:
+        connection.close()
+    unfinished.rename(file)
+
+
+def _examine(file: Path) -> None:
+    """Refuses a file that is not whole and ours. It works on a copy: SQLite's own opening would already repair."""
+    with file.open("rb") as opened:
+        header = opened.read(100)
+    remedy = "Move it away, or reset the sandbox to begin with an empty one."
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):  # noqa: PLR2004
+        raise StoreError(f"{file} is damaged: it is no SQLite file. {remedy}")
+    version, application = int.from_bytes(header[60:64]), int.from_bytes(header[68:72])
+    if application != APPLICATION:
+        raise StoreError(f"{file} is not a sandbox's file. {remedy}")
+    if version != VERSION:
+        raise StoreError(f"{file} is of version {version}, this sandbox reads version {VERSION}. {remedy}")
+    with tempfile.TemporaryDirectory() as folder:
+        for part in (file, file.with_name(f"{file.name}-wal")):
+            if part.exists():
+                shutil.copy(part, folder)
+        try:
+            connection = sqlite3.connect(Path(folder, file.name))
+            try:
+                found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            finally:
+                connection.close()
+        except sqlite3.DatabaseError as error:
+            found = str(error)
+    if found != "ok":
+        raise StoreError(f"{file} is damaged: {found}. {remedy}")

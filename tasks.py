@@ -1,0 +1,146 @@
+"""The tasks of the project, for `./inv`: arguments in, printing out.
+
+STACK is one name, names joined by commas, or `all`. Operations are imported when a task runs, so that
+`./inv --list` answers at once.
+"""
+# ruff: noqa: PLC0415
+
+import json as json_format
+import sys
+from functools import partial
+from pathlib import Path
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task as invoke_task
+
+ROOT = Path(__file__).parent
+STACK = "one name, names joined by commas, or 'all'"
+SANDBOX = "run on the sandbox, a local Linode and Cloudflare: no account is touched"
+YES = "do not ask"
+LOCAL_STATE = "accept a state that only this machine has"
+JSON = "print JSON"
+
+# Short flags made up from first letters change their meaning whenever a flag is added.
+task = partial(invoke_task, auto_shortflags=False)
+
+
+@task()
+def demo(_: Context) -> None:
+    """Bring every stack up on the sandbox, without a cloud account, and show what there is."""
+    from operations import demo as demonstration
+
+    sys.exit(demonstration.run(ROOT))
+
+
+@task(help={"all": "add the exhaustive tests, which kill a run after every single write"})
+def test(_: Context, all: bool = False) -> None:  # noqa: A002, PT028
+    """Check the code, then run all tests."""
+    from operations import quality
+
+    sys.exit(quality.test(ROOT, exhaustive=all))
+
+
+@task()
+def lint(_: Context) -> None:
+    """Check the code: rules, format, types."""
+    from operations import quality
+
+    sys.exit(quality.lint(ROOT))
+
+
+@task()
+def bench(_: Context) -> None:
+    """Measure speed, as ratios within one run."""
+    from operations import quality
+
+    sys.exit(quality.bench(ROOT))
+
+
+@task(
+    help={
+        "stack": STACK,
+        "sandbox": SANDBOX,
+        "expect_no_changes": "end with 7 where there is anything to change",
+        "json": JSON,
+    }
+)
+def preview(_: Context, stack: str, sandbox: bool = False, expect_no_changes: bool = False, json: bool = False) -> None:
+    """Show what `up` would change."""
+    from operations import updates
+
+    if json:
+        code, plans = updates.preview_data(ROOT, stack, on_sandbox=sandbox, expect_no_changes=expect_no_changes)
+        print(json_format.dumps(plans, indent=2))
+    else:
+        code = updates.preview(ROOT, stack, on_sandbox=sandbox, expect_no_changes=expect_no_changes)
+    sys.exit(code)
+
+
+@task(help={"stack": STACK, "sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE})
+def up(_: Context, stack: str, sandbox: bool = False, yes: bool = False, local_state: bool = False) -> None:
+    """Create and change what the configuration says: shows the plan, and asks."""
+    from operations import updates
+
+    sys.exit(updates.up(ROOT, stack, on_sandbox=sandbox, yes=yes, local_state=local_state))
+
+
+@task(help={"stack": STACK, "sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE})
+def destroy(_: Context, stack: str, sandbox: bool = False, yes: bool = False, local_state: bool = False) -> None:
+    """Remove all that a stack holds: shows the plan, and asks; real production needs its name typed."""
+    from operations import updates
+
+    sys.exit(updates.destroy(ROOT, stack, on_sandbox=sandbox, yes=yes, local_state=local_state))
+
+
+@task(help={"stack": STACK, "json": JSON})
+def cost(_: Context, stack: str, json: bool = False) -> None:
+    """Show what a stack costs a month."""
+    from operations import console, costs
+
+    report = costs.report(ROOT, stack)
+    if json:
+        print(json_format.dumps(report, indent=2))
+    else:
+        console.show(costs.table(report))
+
+
+@task()
+def sandbox_start(_: Context) -> None:
+    """Start the sandbox, a local Linode and Cloudflare."""
+    from operations import sandbox
+
+    print(sandbox.describe(sandbox.start(ROOT)))
+
+
+@task()
+def sandbox_stop(_: Context) -> None:
+    """Stop the sandbox; what it holds stays."""
+    from operations import sandbox
+
+    sandbox.stop(ROOT)
+    print(sandbox.describe(None))
+
+
+@task()
+def sandbox_reset(_: Context) -> None:
+    """Stop the sandbox and forget all that it holds, with the stacks and secrets of its runs."""
+    from operations import sandbox
+
+    sandbox.reset(ROOT)
+    print(sandbox.describe(None))
+
+
+@task(help={"json": JSON})
+def sandbox_status(_: Context, json: bool = False) -> None:
+    """Show whether the sandbox runs, and where."""
+    from operations import sandbox
+
+    status = sandbox.status(ROOT)
+    print(json_format.dumps(sandbox.data(status), indent=2) if json else sandbox.describe(status))
+
+
+namespace = Collection(demo, test, lint, bench, preview, up, destroy, cost)
+namespace.add_collection(
+    Collection("sandbox", start=sandbox_start, stop=sandbox_stop, reset=sandbox_reset, status=sandbox_status)
+)

@@ -1,0 +1,163 @@
+"""A scratch checkout in which the tasks run as people start them, with an engine that notes how it is called."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components import settings
+from components.topology import Stack
+from operations import engine, sandbox, throwaway
+from sandbox import process
+from tests.configuration import ROOT, change_platform, change_stack, copy_of_the_committed_files
+
+LINKED = ("components", "operations", "sandbox", "toolchain")
+COPIED = ("Pulumi.yaml", "__main__.py", "tasks.py")
+TOKENS = process.Tokens("platform", "copies", "cloudflare", "a" * 32, {"chat-tonic.com": "b" * 32})
+RELEASED = "registry.chat-tonic.com/{}@sha256:" + "1" * 64
+
+# Notes its call, then becomes the real engine; or, where there is none, answers from a file.
+NOTING_ENGINE = """\
+#!{python}
+import json, os, sys
+if sys.argv[1:] == ["version"]:
+    print("v3.255.0")
+    sys.exit()
+with open({calls!r}, "a") as calls:
+    calls.write(json.dumps({{"arguments": sys.argv[1:], "environment": dict(os.environ)}}) + "\\n")
+if {real!r}:
+    os.execv({real!r}, [{real!r}, *sys.argv[1:]])
+with open({answers!r}) as answers:
+    answer = json.load(answers).get(sys.argv[1], {{"code": 0, "output": ""}})
+print(answer["output"])
+sys.exit(answer["code"])
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a task ended."""
+
+    code: int
+    output: str
+    errors: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the engine."""
+
+    arguments: list[str]
+    environment: Mapping[str, str]
+
+
+class Checkout:
+    """A copy of the project's files in a folder of its own; `environment` is what tasks run with there."""
+
+    before: dict[str, str]
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = copy_of_the_committed_files(folder / "checkout")
+        for name in COPIED:
+            shutil.copy(ROOT / name, self.root)
+        for name in LINKED:
+            (self.root / name).symlink_to(ROOT / name)
+        (folder / "home").mkdir()
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
+        self.environment = {**ours, "HOME": str(folder / "home"), "XDG_CACHE_HOME": str(folder / "cache")}
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return what `./inv` starts for the arguments."""
+        return [sys.executable, "-m", "toolchain", *arguments]
+
+    def run(self, *arguments: str) -> Ended:
+        """Run a task without a terminal, and wait for its end."""
+        ended = subprocess.run(
+            self.command(*arguments),
+            cwd=self.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    def use_real_engine(self) -> None:
+        """Have the tasks find the real engine, which notes its calls."""
+        found = engine.ensure(lambda _: None)
+        self._put_engine(str(found.pulumi))
+        self.environment["PATH"] = os.pathsep.join([str(self.folder / "bin"), found.environment["PATH"]])
+
+    def use_idle_engine(self, **answers: tuple[int, str]) -> None:
+        """Have the tasks find an engine that does nothing: exit code and output by its first argument."""
+        (self.folder / "answers").write_text(
+            json.dumps({name: {"code": code, "output": output} for name, (code, output) in answers.items()})
+        )
+        self._put_engine("")
+        (self.folder / "bin" / "pulumi-language-python").touch(mode=0o755)
+        self.environment["PATH"] = os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]])
+
+    def calls(self) -> list[Call]:
+        """Return how the engine was called so far."""
+        noted = self.folder / "calls"
+        lines = noted.read_text().splitlines() if noted.exists() else []
+        return [Call(**json.loads(line)) for line in lines]
+
+    def make_real(self, stack: str) -> None:
+        """Give a stack what a real run needs: no placeholders, every input, a passphrase, a shared backend."""
+        change_platform(
+            self.root,
+            {
+                "registry.host": "registry.chat-tonic.com",
+                **{f"roles.{role}.image": RELEASED.format(role) for role in self._load(stack).roles},
+            },
+        )
+        changes: dict[str, Any] = {"admin_sources": ["8.8.8.0/24"]}
+        if self._load(stack).zone:
+            changes |= {
+                "zone": "chat-tonic.com",
+                "alarms": {"board": "board@chat-tonic.com", "on_call": "call@chat-tonic.com"},
+            }
+        change_stack(self.root, stack, changes)
+        path = self.root / settings.stack_file(stack)
+        content = yaml.safe_load(path.read_text())
+        loaded = self._load(stack)
+        required = {each.key: each for each in settings.required_inputs(loaded)}
+        for key, value in throwaway.renew(loaded, TOKENS, required, {}).items():
+            content["config"][key] = {"secure": "v1:made-up"} if required[key].secret else value
+        path.write_text(yaml.safe_dump(content))
+        self.environment |= {"PULUMI_CONFIG_PASSPHRASE": "made up", "PULUMI_BACKEND_URL": "s3://chat-tonic-state"}
+
+    def _load(self, stack: str) -> Stack:
+        return settings.load(self.root, stack)
+
+    def _put_engine(self, real: str) -> None:
+        (self.folder / "bin").mkdir(exist_ok=True)
+        program = self.folder / "bin" / "pulumi"
+        program.write_text(
+            NOTING_ENGINE.format(
+                python=sys.executable,
+                calls=str(self.folder / "calls"),
+                answers=str(self.folder / "answers"),
+                real=real,
+            )
+        )
+        program.chmod(0o755)
+
+
+def sandboxed(folder: Path) -> Iterator[Checkout]:
+    """Yield a checkout whose tasks run the real engine, and stop its sandbox afterwards."""
+    checkout = Checkout(folder)
+    checkout.use_real_engine()
+    yield checkout
+    process.stop(checkout.root / sandbox.FOLDER)

@@ -1,0 +1,261 @@
+"""Runs for real, up to the point at which they would reach a cloud: the engine here only notes its calls."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components import settings
+from operations import engine, sandbox
+from tests.configuration import change_stack
+from tests.operations.checkout import Call, Checkout
+
+OUTPUTS = ["stack", "output", "--json", "--non-interactive", "--stack"]
+
+
+@pytest.fixture
+def real(checkout: Checkout) -> Checkout:
+    """A checkout in which `test` has all that a real run needs."""
+    checkout.make_real("test")
+    checkout.use_idle_engine(stack=(0, "{}"))
+    return checkout
+
+
+Choose = Callable[[Checkout, str], None]
+
+
+def commands(calls: list[Call]) -> list[list[str]]:
+    return [call.arguments for call in calls]
+
+
+def test_a_preview_asks_for_what_is_deployed_and_then_runs_the_engine(real: Checkout) -> None:
+    assert real.run("preview", "test").code == 0
+    assert commands(real.calls()) == [[*OUTPUTS, "test"], ["preview", "--non-interactive", "--stack", "test"]]
+
+
+def test_an_agreed_update_runs_the_engine_with_its_plan_shown(real: Checkout) -> None:
+    assert real.run("up", "test", "--yes").code == 0
+    assert commands(real.calls())[1:] == [["up", "--yes", "--non-interactive", "--stack", "test"]]
+
+
+def test_an_agreed_destroy_unprotects_first_and_excludes_nothing(real: Checkout) -> None:
+    assert real.run("destroy", "test", "--yes").code == 0
+    assert commands(real.calls())[1:] == [
+        ["state", "unprotect", "--all", "--yes", "--non-interactive", "--stack", "test"],
+        ["destroy", "--yes", "--non-interactive", "--stack", "test"],
+    ]
+
+
+@pytest.mark.parametrize(("engine_says", "task_ends"), [(4, 4), (255, 1)])
+def test_a_failed_update_ends_with_the_engines_code_and_says_how_to_go_on(
+    real: Checkout, engine_says: int, task_ends: int
+) -> None:
+    real.use_idle_engine(stack=(0, "{}"), up=(engine_says, ""))
+    ended = real.run("up", "test", "--yes")
+    assert ended.code == task_ends
+    assert ended.errors == ("test: not finished; what was done is recorded. `./inv up test` goes on from there.\n")
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 6, 7, 8])
+def test_the_engines_exit_codes_pass_through(code: int) -> None:
+    assert engine.code(code) == code
+
+
+@pytest.mark.parametrize("code", [9, 255, -9])
+def test_an_exit_code_without_a_meaning_here_is_a_failure(code: int) -> None:
+    assert engine.code(code) == 1
+
+
+def test_differences_end_a_preview_that_expects_none_with_7(real: Checkout) -> None:
+    real.use_idle_engine(stack=(0, "{}"), preview=(7, ""))
+    assert real.run("preview", "test", "--expect-no-changes").code == 7
+    assert real.calls()[-1].arguments == ["preview", "--expect-no-changes", "--non-interactive", "--stack", "test"]
+
+
+def test_the_json_of_a_preview_is_by_stack(real: Checkout) -> None:
+    real.use_idle_engine(stack=(0, "{}"), preview=(0, '{"steps": []}'))
+    assert json.loads(real.run("preview", "test", "--json").output) == {"test": {"steps": []}}
+
+
+def test_updates_stop_at_the_first_stack_that_fails(real: Checkout) -> None:
+    real.make_real("us-central")
+    change_stack(real.root, "us-central", {"zone": "chat-tonic-us.com"})
+    real.use_idle_engine(stack=(0, "{}"), up=(4, ""))
+    ended = real.run("up", "test,us-central", "--yes")
+    assert ended.code == 4
+    assert ended.errors.splitlines()[-1] == "Not begun: us-central."
+    assert [call.arguments[0] for call in real.calls()] == ["stack", "stack", "up"]
+
+
+@pytest.mark.parametrize("task", [["preview"], ["up", "--yes"]])
+def test_each_missing_input_is_named_with_the_line_that_sets_it(checkout: Checkout, task: list[str]) -> None:
+    checkout.make_real("us-central")
+    path = checkout.root / "Pulumi.us-central.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["config"] = {"chat-tonic:stack": content["config"]["chat-tonic:stack"]}
+    path.write_text(yaml.safe_dump(content))
+    ended = checkout.run(task[0], "us-central", *task[1:])
+    assert ended.code == 2
+    required = settings.required_inputs(settings.load(checkout.root, "us-central"))
+    assert [line.rpartition("; ")[2] for line in ended.errors.splitlines()] == [
+        f"pulumi config set {'--secret ' if each.secret else ''}{each.key} --stack us-central" for each in required
+    ]
+    assert checkout.calls() == []
+
+
+def test_the_committed_placeholders_are_refused(checkout: Checkout) -> None:
+    ended = checkout.run("up", "us-central", "--yes")
+    assert ended.code == 2
+    assert "'chat-tonic-us.example' is a name reserved for documentation" in ended.errors
+    assert checkout.calls() == []
+
+
+def test_a_missing_passphrase_is_refused(real: Checkout) -> None:
+    del real.environment["PULUMI_CONFIG_PASSPHRASE"]
+    ended = real.run("up", "test", "--yes")
+    assert ended.code == 2
+    assert ended.errors == (
+        "test: the passphrase of its secrets is missing; set PULUMI_CONFIG_PASSPHRASE_FILE to a file that holds it, "
+        "or PULUMI_CONFIG_PASSPHRASE\n"
+    )
+    assert real.calls() == []
+
+
+def test_a_passphrase_file_that_is_not_there_is_refused(real: Checkout) -> None:
+    del real.environment["PULUMI_CONFIG_PASSPHRASE"]
+    real.environment |= {"PULUMI_CONFIG_PASSPHRASE_FILE": "/nowhere/passphrase"}
+    ended = real.run("preview", "test")
+    assert ended.code == 2
+    assert ended.errors == (
+        "test: PULUMI_CONFIG_PASSPHRASE_FILE names /nowhere/passphrase, which is no file; name the one it is in\n"
+    )
+    assert real.calls() == []
+
+
+@pytest.mark.parametrize("change", [{"secretsprovider": "awskms://alias/state"}, {}])
+def test_no_passphrase_is_asked_for_where_something_else_encrypts(real: Checkout, change: dict[str, str]) -> None:
+    del real.environment["PULUMI_CONFIG_PASSPHRASE"]
+    if change:
+        path = real.root / "Pulumi.test.yaml"
+        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **change}))
+    else:
+        real.environment["PULUMI_BACKEND_URL"] = "https://api.pulumi.com"
+    assert real.run("preview", "test").code == 0
+
+
+@pytest.mark.parametrize("task", [["preview"], ["up", "--yes"], ["up", "--yes", "--local-state"], ["destroy", "--yes"]])
+def test_a_stack_without_a_place_for_its_state_is_refused(real: Checkout, task: list[str]) -> None:
+    del real.environment["PULUMI_BACKEND_URL"]
+    ended = real.run(task[0], "test", *task[1:])
+    assert ended.code == 2
+    assert ended.errors == "test: its state has no place; set backend.url in Pulumi.yaml, or `pulumi login URL`\n"
+    assert real.calls() == []
+
+
+def put_backend_into_environment(checkout: Checkout, url: str) -> None:
+    checkout.environment["PULUMI_BACKEND_URL"] = url
+
+
+def put_backend_into_project(checkout: Checkout, url: str) -> None:
+    del checkout.environment["PULUMI_BACKEND_URL"]
+    path = checkout.root / "Pulumi.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "backend": {"url": url}}))
+
+
+def log_in(checkout: Checkout, url: str) -> None:
+    del checkout.environment["PULUMI_BACKEND_URL"]
+    home = Path(checkout.environment["HOME"], ".pulumi")
+    home.mkdir()
+    (home / "credentials.json").write_text(json.dumps({"current": url}))
+
+
+ways_to_choose_a_backend = pytest.mark.parametrize(
+    "choose", [put_backend_into_environment, put_backend_into_project, log_in]
+)
+
+
+@ways_to_choose_a_backend
+@pytest.mark.parametrize("task", ["up", "destroy"])
+def test_a_state_on_this_machine_is_refused_for_changes(real: Checkout, choose: Choose, task: str) -> None:
+    choose(real, "file:///var/lib/state")
+    ended = real.run(task, "test", "--yes")
+    assert ended.code == 2
+    assert ended.errors == (
+        "test: its state would be on this machine only (file:///var/lib/state); set backend.url in Pulumi.yaml to a "
+        "place that the team shares, or insist with --local-state\n"
+    )
+    assert real.calls() == []
+
+
+@pytest.mark.parametrize("task", [["preview"], ["up", "--yes", "--local-state"], ["destroy", "--yes", "--local-state"]])
+def test_a_state_on_this_machine_can_be_read_or_insisted_on(real: Checkout, task: list[str]) -> None:
+    put_backend_into_environment(real, "file:///var/lib/state")
+    assert real.run(task[0], "test", *task[1:]).code == 0
+    assert real.calls()[-1].arguments[0] == task[0]
+
+
+@ways_to_choose_a_backend
+def test_the_backend_of_a_sandbox_is_refused(real: Checkout, choose: Choose) -> None:
+    backend = real.root / sandbox.FOLDER / sandbox.BACKEND
+    backend.mkdir(parents=True)
+    (backend / sandbox.MARK).touch()
+    choose(real, backend.as_uri())
+    ended = real.run("up", "test", "--yes", "--local-state")
+    assert ended.code == 2
+    assert ended.errors == (
+        f"test: {backend.as_uri()} holds a sandbox's state; choose the real one, or repeat with --sandbox\n"
+    )
+    assert real.calls() == []
+
+
+@pytest.mark.parametrize("task", [["preview"], ["up", "--yes"], ["destroy", "--yes"]])
+def test_a_state_that_the_sandbox_wrote_is_refused_wherever_it_is(real: Checkout, task: list[str]) -> None:
+    real.use_idle_engine(stack=(0, '{"sandbox": true}'))
+    ended = real.run(task[0], "test", *task[1:])
+    assert ended.code == 2
+    assert ended.errors == (
+        "test: its state was written by the sandbox; choose the real one, or repeat with --sandbox\n"
+    )
+    assert commands(real.calls()) == [[*OUTPUTS, "test"]]
+
+
+def test_a_generation_added_and_removed_in_one_step_is_refused(real: Checkout) -> None:
+    running = {"internal": {"api": {"7": "linode/debian12"}}}
+    real.use_idle_engine(stack=(0, json.dumps({"generations": running})))
+    ended = real.run("up", "test", "--yes")
+    assert ended.code == 2
+    assert ended.errors.startswith(
+        "Pulumi.test.yaml: chat-tonic:stack.environments.internal.groups.api.generations: adds 1 and removes 7 "
+    )
+    assert commands(real.calls()) == [[*OUTPUTS, "test"]]
+
+
+def test_the_problems_of_all_stacks_are_told_before_any_of_them_is_touched(real: Checkout) -> None:
+    ended = real.run("up", "test,us-central", "--yes")
+    assert ended.code == 2
+    assert all("us-central" in line or line.startswith("platform.yaml") for line in ended.errors.splitlines())
+    assert real.calls() == []
+
+
+def test_production_cannot_be_destroyed_for_real_without_a_terminal(checkout: Checkout) -> None:
+    checkout.make_real("us-central")
+    ended = checkout.run("destroy", "us-central", "--yes")
+    assert ended.code == 2
+    assert ended.errors == "us-central: destroying it for real needs a terminal, to type its name on\n"
+    assert checkout.calls() == []
+
+
+def test_a_real_run_is_kept_away_from_a_sandbox(real: Checkout) -> None:
+    leading_there = {
+        "PULUMI_DEBUG_PROVIDERS": "linode:1,cloudflare:2",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "LINODE_URL": "http://127.0.0.1:1",
+        "CLOUDFLARE_BASE_URL": "http://127.0.0.1:2",
+    }
+    real.environment |= leading_there
+    assert real.run("preview", "test").code == 0
+    for call in real.calls():
+        assert not call.environment.keys() & leading_there.keys()
+        assert call.environment["PULUMI_BACKEND_URL"] == "s3://chat-tonic-state"
