@@ -16,6 +16,27 @@ from pydantic import TypeAdapter, ValidationError
 from components import document, reference, rules
 from components.topology import Stack
 
+__all__ = [
+    "PLATFORM_FILE",
+    "PROJECT",
+    "STACK_KEY",
+    "ConfigurationError",
+    "Input",
+    "Problem",
+    "Stack",
+    "check_step",
+    "generations",
+    "hosts",
+    "load",
+    "missing_inputs",
+    "refuse_placeholders",
+    "refuse_wrong_inputs",
+    "required_inputs",
+    "resolve",
+    "stack_file",
+    "stack_names",
+]
+
 PROJECT = "chat-tonic"
 PLATFORM_FILE = "platform.yaml"
 STACK_KEY = f"{PROJECT}:stack"
@@ -159,14 +180,21 @@ def missing_inputs(root: Path, stack: str, settings: Stack) -> tuple[Input, ...]
     """Return the inputs that a stack's file does not set.
 
     Raises:
-        ConfigurationError: the stack's file is missing or unreadable, holds a secret in clear, or something that is
-            not what its key is for.
+        ConfigurationError: the stack's file is missing or unreadable.
     """
     config = _stack_config(root, stack)
-    required = required_inputs(settings)
-    present = [each for each in required if config.get(each.key) not in (None, "")]
+    return tuple(each for each in required_inputs(settings) if config.get(each.key) in (None, ""))
+
+
+def refuse_wrong_inputs(root: Path, stack: str, settings: Stack) -> None:
+    """Refuse inputs that a stack's file sets to what they are not for, and secrets that stand in clear.
+
+    Raises:
+        ConfigurationError: there are any, or the stack's file is missing or unreadable.
+    """
+    config = _stack_config(root, stack)
+    present = [each for each in required_inputs(settings) if config.get(each.key) not in (None, "")]
     _refuse(Problem(stack_file(stack), each.key, what) for each in present for what in _wrong(each, config[each.key]))
-    return tuple(each for each in required if each not in present)
 
 
 def _wrong(needed: Input, value: object) -> Iterator[str]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from components import settings
-from components.topology import Stack
+from components.settings import Stack
 from operations.sandbox import is_sandbox_backend
 
 PULUMI_CLOUD = "https://api.pulumi.com"
@@ -30,16 +30,12 @@ class Intent:
 
 def configuration(intent: Intent) -> Iterator[str]:
     """Yield values that only stand for real ones, and missing inputs, each with the line that sets it."""
-    try:
-        settings.refuse_placeholders(intent.root, intent.name, intent.stack)
-    except settings.ConfigurationError as error:
-        yield from map(str, error.problems)
-    try:
-        missing = settings.missing_inputs(intent.root, intent.name, intent.stack)
-    except settings.ConfigurationError as error:
-        yield from map(str, error.problems)
-        return
-    for each in missing:
+    for refuse in (settings.refuse_placeholders, settings.refuse_wrong_inputs):
+        try:
+            refuse(intent.root, intent.name, intent.stack)
+        except settings.ConfigurationError as error:
+            yield from map(str, error.problems)
+    for each in settings.missing_inputs(intent.root, intent.name, intent.stack):
         secret = "--secret " if each.secret else ""
         yield (
             f"{settings.stack_file(intent.name)}: {each.key}: the {each.purpose} is missing; "

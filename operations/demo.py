@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components import cost, settings
-from components.topology import Stack
+from components.settings import Stack
 from operations import console, engine, runs, sandbox, stacks
 from operations.console import say
 from operations.project import Project

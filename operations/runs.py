@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from components import settings
-from components.topology import Stack
+from components.settings import Stack
 from operations import checks, engine, sandbox
 from operations.console import say
 from operations.errors import Refused

@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from components import settings
-from components.topology import Stack
+from components.settings import Stack
 from operations import engine, throwaway
 from operations.errors import Failed
 from operations.project import Project, without_real

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components import settings
-from components.topology import Stack
+from components.settings import Stack
 from operations.errors import Refused
 
 ALL = "all"

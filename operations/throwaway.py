@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from components.settings import PROJECT
-from components.topology import Stack
+from components.settings import PROJECT, Stack
 from sandbox.process import Tokens
 
 HOST_KEY = f"{PROJECT}:hostKey-"

@@ -169,6 +169,8 @@ def run(
             )
         )
         with asyncio.Runner() as runner:
+            # What fails is raised here; the SDK leaves the same failure in many futures that nobody asks.
+            runner.get_loop().set_exception_handler(lambda *_: None)
             runner.run(run_in_stack(lambda: _execute(root)))
     finally:
         settings.reset_options()

@@ -25,6 +25,10 @@ class _Inv(Program):
         with _wrong_use():
             super().parse_tasks()
 
+    def parse_cleanup(self) -> None:
+        with _wrong_use():
+            super().parse_cleanup()
+
 
 if __name__ == "__main__":
     _Inv(version=__version__, name="Invoke", binary="./inv", binary_names=["inv"]).run()

@@ -8,8 +8,7 @@ from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2
-from google.rpc import code_pb2, status_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from sandbox.engine import diffing
 from sandbox.engine.checks import Inspection, examine
@@ -247,7 +246,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         failed = provider_pb2.ErrorResourceInitFailed(id=identity, properties=properties, reasons=[reason])
         detail = any_pb2.Any()
         detail.Pack(failed)
-        status = status_pb2.Status(code=code_pb2.UNKNOWN, message=reason, details=[detail])
+        status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=reason, details=[detail])
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         context.abort(grpc.StatusCode.UNKNOWN, reason)
 

@@ -75,15 +75,24 @@ def result(package: str, module: str, name: str) -> Mapping[str, Property]:
 
 
 def _module(package: str, module: str) -> types.ModuleType:
-    if package not in sys.modules:
-        spec = importlib.util.find_spec(package)
-        if spec is None or spec.submodule_search_locations is None:
-            raise ModuleNotFoundError(f"{package} is not installed", name=package)
-        bare = types.ModuleType(package)
-        bare.__path__ = list(spec.submodule_search_locations)
-        bare.__spec__ = spec
-        sys.modules[package] = bare
-    return importlib.import_module(f"{package}.{module}")
+    if package in sys.modules:
+        return importlib.import_module(f"{package}.{module}")
+    sys.modules[package] = _bare_package(package)
+    try:
+        return importlib.import_module(f"{package}.{module}")
+    finally:
+        del sys.modules[package]  # whoever imports the whole package later gets the whole one
+
+
+@cache
+def _bare_package(package: str) -> types.ModuleType:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModuleNotFoundError(f"{package} is not installed", name=package)
+    bare = types.ModuleType(package)
+    bare.__path__ = list(spec.submodule_search_locations)
+    bare.__spec__ = spec
+    return bare
 
 
 @cache

@@ -22,7 +22,7 @@ def inputs_of(root: Path, stack: str) -> dict[str, str]:
     loaded = settings.load(root, stack)
     tokens = Tokens("a" * 64, "b" * 64, "c" * 40, "d" * 32, {loaded.zone or "": "e" * 32})
     keys = [each.key for each in settings.required_inputs(loaded)]
-    return {key: value for family in throwaway.families(loaded, tokens, keys) for key, value in family.items()}
+    return throwaway.renew(loaded, tokens, keys, kept={})
 
 
 @cache

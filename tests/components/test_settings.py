@@ -316,7 +316,7 @@ def test_a_secret_in_clear_is_refused_and_not_repeated(folder: Path) -> None:
     path = folder / "Pulumi.test.yaml"
     path.write_text(path.read_text() + "  linode:token: hunter2\n")
     with pytest.raises(ConfigurationError) as caught:
-        settings.missing_inputs(folder, "test", settings.load(folder, "test"))
+        settings.refuse_wrong_inputs(folder, "test", settings.load(folder, "test"))
     assert "linode:token: it is a secret and stands in clear" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 

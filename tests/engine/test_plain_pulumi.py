@@ -28,7 +28,7 @@ def test_plain_pulumi_previews_brings_up_and_destroys_in_the_checkout(tmp_path: 
     }
 
     def pulumi(*arguments: str, text: str = "") -> str:
-        command = [found.pulumi, *arguments, "--non-interactive", "--stack", "test"]
+        command = [str(found.pulumi), *arguments, "--non-interactive", "--stack", "test"]
         done = subprocess.run(
             command, cwd=checkout.root, env=environment, input=text, capture_output=True, text=True, check=False
         )
@@ -41,9 +41,8 @@ def test_plain_pulumi_previews_brings_up_and_destroys_in_the_checkout(tmp_path: 
         pulumi("stack", "init")
         with pytest.raises(AssertionError, match="Missing required configuration variable 'linode:token'"):
             pulumi("preview")
-        for family in throwaway.families(stack, process.tokens(clouds), needed):
-            for key, value in family.items():
-                pulumi("config", "set", *(["--secret"] if needed[key].secret else ["--plaintext"]), key, text=value)
+        for key, value in throwaway.renew(stack, process.tokens(clouds), needed, kept={}).items():
+            pulumi("config", "set", "--secret" if needed[key].secret else "--plaintext", key, text=value)
         assert settings.missing_inputs(checkout.root, "test", stack) == ()
         assert "create" in pulumi("preview")
         pulumi("up", "--yes")

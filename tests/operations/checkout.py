@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from components import settings
-from components.topology import Stack
+from components.settings import Stack
 from operations import engine, sandbox, throwaway
 from sandbox import process
 from tests.configuration import ROOT, change_platform, change_stack, copy_of_the_committed_files

@@ -1,5 +1,8 @@
 """Whatever the engine sends, the door answers in order: nothing crashes, nothing is lost on the wire."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,3 +46,13 @@ def test_any_value_of_any_property_is_taken_or_refused(resource: Resource, data:
         open_still = repr(UNKNOWN) in repr(taken)  # what is not known yet may become a change
         assert open_still or not [*diffing.differences(resource, taken, taken, taken)]
         assert set(resource.preview(taken)) == set(resource.schema.outputs)
+
+
+def test_reading_the_sdks_types_leaves_the_sdks_whole_for_others() -> None:
+    script = (
+        "from sandbox.engine import linode; linode.RESOURCES[0].schema\n"
+        "import pulumi_linode; assert pulumi_linode.Volume.pulumi_type and pulumi_linode.InstanceArgs\n"
+        "from components.sdk import cloudflare; assert cloudflare.DnsRecord.pulumi_type\n"
+        "from sandbox.engine import cloudflare; cloudflare.RESOURCES[0].schema\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path.cwd(), timeout=60)
