@@ -45,7 +45,8 @@ class Field:
     """The rule of one writable field, by which both creating and updating go.
 
     `fixed` ones are only read at creation; `hidden` ones are not in the object's own answer but at an address of
-    their own, `write_only` ones in no answer at all; `default` is what the API fills in.
+    their own, `write_only` ones in no answer at all. `default` is what the API fills in, `normal` how it writes what
+    was given.
     """
 
     required: bool = False
@@ -58,6 +59,7 @@ class Field:
     hidden: bool = False
     write_only: bool = False
     default: Any = None
+    normal: Callable[[Any], Any] | None = None
 
     def problems(self, name: str, value: Any) -> Iterator[Problem]:
         """What is wrong with a value that was given."""
@@ -172,12 +174,12 @@ class Model:
 
     def _make(self, tx: Transaction, account: str, kind: Kind, given: Body) -> Body:
         given = {name: value for name, value in given.items() if name in kind.fields and value is not None}
-        if kind.parent:
-            parent_kind, parent = kind.parent(given)
-            _owned(tx, account, parent_kind, parent)
         missing = [name for name, rule in kind.fields.items() if rule.required and name not in given]
         if missing:
             raise Refused(400, *(Problem(f"{name} is required", name) for name in missing))
+        if kind.parent:
+            parent_kind, parent = kind.parent(given)
+            _owned(tx, account, parent_kind, parent)
         whole = {name: given.get(name, rule.default) for name, rule in kind.fields.items()}
         change = Change(tx, account, kind, "", given, None, *_parted(kind, whole))
         self._judge(change)
@@ -224,10 +226,9 @@ class Model:
         with self._store.transaction() as tx:
             record = _owned(tx, account, kind_name, identity)
             defaulted = {name: kind.fields[name].default if value is None else value for name, value in given.items()}
-            whole = {**record.body, **record.private, **defaulted}
-            body, private = _parted(kind, whole)
-            private = {**record.private, **private}
-            change = Change(tx, account, kind, record.id, given, record.body, body, private)
+            body, private = _parted(kind, defaulted)
+            after = {**record.body, **body}, {**record.private, **private}
+            change = Change(tx, account, kind, record.id, given, record.body, *after)
             self._judge(change)
             key = kind.key(change.body)
             if kind.taken and any(other.id != record.id for other in tx.find(kind.name, account, key)):
@@ -256,6 +257,9 @@ class Model:
         found = found or next(filter(None, judgements), [])
         if found:
             raise Refused(400, *found)
+        for name, rule in rules.items():
+            if rule.normal and change.body[name] is not None:
+                change.body[name] = rule.normal(change.body[name])
 
     def _write(self, change: Change, action: str) -> Body:
         kind, parent = change.kind, None
@@ -278,7 +282,7 @@ class Model:
 
 
 def _parted(kind: Kind, whole: Body) -> tuple[Body, Body]:
-    """What the object's own answer holds, and what is kept beside it."""
+    """The fields that are in the object's own answer, and those that are kept beside it."""
     return (
         {name: value for name, value in whole.items() if not kind.is_private(name)},
         {name: value for name, value in whole.items() if kind.is_private(name)},
@@ -298,19 +302,7 @@ def _title(name: str) -> str:
 
 def allocate(tx: Transaction, relation: str, make: Callable[..., str], *parts: str) -> str:
     """The first address that `make` derives from `parts` and no other object of the relation has."""
-    for address in ids.candidates(make, *parts):
-        if not any(tx.linked(relation, address)):
-            return address
-    raise AssertionError  # pragma: no cover (candidates are endless)
-
-
-def is_network(value: str) -> bool:
-    """Whether it is an address or a CIDR range without host bits."""
-    try:
-        ipaddress.ip_network(value)
-    except ValueError:
-        return False
-    return True
+    return next(address for address in ids.candidates(make, *parts) if not any(tx.linked(relation, address)))
 
 
 def is_address(value: str) -> bool:

@@ -42,7 +42,7 @@ def _conflicts(change: Change) -> Iterator[Problem]:
 
 def _complete(change: Change) -> None:
     body = change.body
-    body |= {"proxiable": body["type"] in _PROXIABLE, "meta": {}, "tags": sorted(body["tags"] or ())}
+    body |= {"proxiable": body["type"] in _PROXIABLE, "meta": {}}
     body["settings"] = body["settings"] or {}
 
 
@@ -58,7 +58,7 @@ KINDS = (
             "proxied": Field(default=False),
             "priority": Field(within=(0, 65_535)),
             "comment": Field(length=(0, 100)),
-            "tags": Field(default=()),
+            "tags": Field(default=(), normal=sorted),
             "settings": Field(),
         },
         key=lambda body: "{zone_id}/{name}/{type}/{content}".format(**body),

@@ -3,7 +3,6 @@
 What replaces is from the upstream provider's schema (v4); what is refused at preview was seen with the plugin.
 """
 
-import ipaddress
 from typing import Any
 
 from sandbox.engine.checks import between, length, one_of
@@ -16,7 +15,7 @@ from sandbox.linode import (
     object_storage,
     placement_groups,
 )
-from sandbox.model import Body, Model, Refused, not_found
+from sandbox.model import Body, Model, not_found
 
 _ACTIONS = one_of("ACCEPT", "DROP")
 _PROTOCOLS = one_of("TCP", "UDP", "ICMP", "IPENCAP")
@@ -36,16 +35,11 @@ def _guarded(kind: str) -> Any:
     return lambda document: sorted(entity["id"] for entity in document["entities"] if entity["type"] == kind)
 
 
-def _networks(addresses: list[Any]) -> list[Any]:
-    """Addresses as the API writes them: always with a mask."""
-    return [_network(address) for address in addresses]
-
-
-def _network(address: Any) -> Any:
+def _with_masks(addresses: list[str]) -> list[str]:
     try:
-        return str(ipaddress.ip_network(address))
-    except ValueError:
-        return address  # the API will refuse it
+        return databases.with_masks(addresses)
+    except ValueError:  # one is no address: the API will refuse it
+        return addresses
 
 
 class _AllowList(Life):
@@ -66,11 +60,7 @@ class _AllowList(Life):
         model.update(account, kind, identity.partition(":")[0], {"allow_list": body["allow_list"]})
 
     def delete(self, model: Model, account: str, kind: str, identity: str) -> None:
-        try:
-            self.update(model, account, kind, identity, {"allow_list": []})
-        except Refused as refused:
-            if refused.status != 404:  # noqa: PLR2004 (its database is gone already)
-                raise
+        self.update(model, account, kind, identity, {"allow_list": []})
 
 
 RESOURCES = (
@@ -273,7 +263,7 @@ RESOURCES = (
             "suspended": lambda document: document["status"] == "suspended",
         },
         unserved=frozenset({"forkSource", "forkRestoreTime", "privateNetwork", "suspended", "engineConfig*"}),
-        normal={"allowLists": _networks},
+        normal={"allowLists": _with_masks},
         checks={"label": length(3, 32)},
     ),
     Resource(
@@ -285,7 +275,7 @@ RESOURCES = (
         names={"databaseId": "id", "databaseType": "type", "allowLists": "allow_list"},
         sets=frozenset({"allowLists"}),
         replaces=frozenset({"databaseId", "databaseType"}),
-        normal={"allowLists": _networks},
+        normal={"allowLists": _with_masks},
         checks={"databaseType": one_of("mysql", "postgresql")},
         identify=lambda document: f"{document['id']}:{document['type']}",
         life=_AllowList(),

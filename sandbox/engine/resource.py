@@ -107,11 +107,7 @@ class Resource:
 
     def body(self, inputs: Properties) -> Body:
         """What the plugin sends to the API for these inputs."""
-        body: Body = {}
-        for name, value in inputs.items():
-            if value is not None:
-                _place(body, self._api_name(self.schema.inputs[name], name), self._sent(name, value))
-        return self.to_body(body)
+        return self.to_body(self._sent_object("", self.schema.inputs, inputs))
 
     def fields(self, names: Iterable[str]) -> set[str]:
         """The API's top-level fields that these inputs are in."""
@@ -121,32 +117,21 @@ class Resource:
         """Whether the sandbox knows an input."""
         return not any(fnmatchcase(path, pattern) for pattern in self.unserved)
 
-    def _sent(self, path: str, value: Any) -> Any:
-        kind = self._type_at(path)
-        if kind.form == "list":
-            sent = [self._sent_item(path, kind.item, item) for item in value]
-            return (sent[0] if sent else None) if path in self.singles else sent
-        return self._sent_item(path, kind, value)
+    def _sent(self, path: str, kind: Type, value: Any) -> Any:
+        if kind.form == "list" and kind.item is not None:
+            items = [self._sent(path, kind.item, item) for item in value]
+            return next(iter(items), None) if path in self.singles else items
+        if kind.form == "object" and kind.properties is not None:
+            return self._sent_object(f"{path}.", kind.properties, value)
+        return value
 
-    def _sent_item(self, path: str, kind: Type | None, value: Any) -> Any:
-        if kind is None or kind.form != "object" or not kind.properties:
-            return value
+    def _sent_object(self, above: str, properties: Mapping[str, Property], given: Properties) -> Body:
         body: Body = {}
-        for name, item in value.items():
-            if item is not None:
-                below = f"{path}.{name}"
-                _place(body, self._api_name(kind.properties[name], below), self._sent(below, item))
+        for name, value in given.items():
+            if value is not None:
+                described, path = properties[name], above + name
+                _place(body, self._api_name(described, path), self._sent(path, described.type, value))
         return body
-
-    def _type_at(self, path: str) -> Type:
-        first, *rest = path.split(".")
-        kind = self.schema.inputs[first].type
-        for name in rest:
-            inner = kind.item if kind.form == "list" else kind
-            assert inner is not None  # noqa: S101
-            assert inner.properties is not None  # noqa: S101
-            kind = inner.properties[name].type
-        return kind
 
     def _api_name(self, described: Property, path: str) -> str:
         return self.names.get(path, described.python)
@@ -165,7 +150,7 @@ class Resource:
 
     def _received(self, path: str, kind: Type, value: Any) -> Any:
         if value is None:
-            return [] if kind.form == "list" and self._is_never_null(path) else None
+            return [] if kind.form == "list" and self.is_computed(path) else None
         if kind.form == "list" and kind.item is not None:
             values = [value] if path in self.singles else value
             return [self._received(path, kind.item, item) for item in values]
@@ -180,9 +165,6 @@ class Resource:
     def _received_below(self, path: str, described: Property, value: Body) -> Any:
         found = _find(value, self._api_name(described, path))
         return None if found is _ABSENT else self._received(path, described.type, found)
-
-    def _is_never_null(self, path: str) -> bool:
-        return "." not in path and self.schema.outputs[path].required
 
     def preview(self, inputs: Properties) -> Properties:
         """The outputs before anything is made: what inputs say, null where nobody will say, else unknown."""

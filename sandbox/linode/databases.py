@@ -2,7 +2,7 @@
 
 import base64
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sandbox import ids
 from sandbox.linode import catalog, rules
@@ -26,13 +26,16 @@ def _offered(change: Change) -> Iterator[Problem]:
 
 
 def _allow_list(change: Change) -> Iterator[Problem]:
-    normalised = []
-    for address in change.body["allow_list"] or ():
+    for address in change.body["allow_list"]:
         try:
-            normalised.append(str(ipaddress.ip_network(address)))
+            ipaddress.ip_network(address)
         except ValueError:
             yield Problem(f"Invalid IP address or range: {address}", "allow_list")
-    change.body["allow_list"] = normalised
+
+
+def with_masks(addresses: Iterable[str]) -> list[str]:
+    """An allow list as the API writes it: an address is a range of one."""
+    return [str(ipaddress.ip_network(address)) for address in addresses]
 
 
 def _window(change: Change) -> Iterator[Problem]:
@@ -79,7 +82,7 @@ KINDS = (
             "type": Field(required=True),
             "engine": Field(required=True),
             "cluster_size": Field(default=1),
-            "allow_list": Field(default=()),
+            "allow_list": Field(default=(), normal=with_masks),
             "updates": Field(),
             "engine_config": Field(default={}),
         },

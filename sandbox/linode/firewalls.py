@@ -143,7 +143,7 @@ KINDS = (
             "label": rules.label(3, 32, required=True),
             "rules": Field(required=True),
             "status": Field(choices=("enabled", "disabled"), default="enabled"),
-            "tags": Field(),
+            "tags": rules.TAGS,
         },
         key=lambda body: str(body["label"]),
         taken=Problem("Label must be unique among your firewalls", "label"),

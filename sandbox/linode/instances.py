@@ -178,7 +178,7 @@ KINDS = (
             "type": Field(required=True),
             "image": Field(fixed=True),
             "label": rules.label(3, 64),
-            "tags": Field(),
+            "tags": rules.TAGS,
             "root_pass": Field(length=(11, 128), fixed=True, write_only=True),
             "authorized_keys": Field(fixed=True, write_only=True),
             "authorized_users": Field(fixed=True, write_only=True),

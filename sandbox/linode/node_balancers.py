@@ -94,7 +94,7 @@ KINDS = (
             "label": rules.label(3, 32),
             "client_conn_throttle": Field(within=(0, 20), default=0),
             "client_udp_sess_throttle": Field(within=(0, 20), default=0),
-            "tags": Field(),
+            "tags": rules.TAGS,
         },
         key=lambda body: str(body["label"] or ""),
         taken=Problem("Label must be unique among your NodeBalancers", "label"),

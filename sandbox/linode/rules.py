@@ -34,12 +34,14 @@ def region_offers(*capabilities: str) -> Rule:
     return rule
 
 
+TAGS = Field(default=(), normal=sorted)
+
+
 def tags(change: Change) -> Iterator[Problem]:
-    """Each tag is 3 to 50 characters long; the API keeps them sorted."""
-    for tag in change.body.get("tags") or ():
+    """Each tag is 3 to 50 characters long."""
+    for tag in change.body["tags"]:
         if not 3 <= len(tag) <= 50:  # noqa: PLR2004
             yield Problem("Tags must be between 3 and 50 characters", "tags")
-    change.body["tags"] = sorted(change.body.get("tags") or ())
 
 
 def same_parent(name: str) -> Callable[[dict[str, Any]], str]:

@@ -57,13 +57,14 @@ class Small:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     checkout = make_small(tmp_path_factory.mktemp("kills") / "checkout")
-    checkout.project()
-    empty = checkout.snapshot()
-    lines = list(checkout.follow("up", "--yes", "--skip-preview", "--parallel", "1"))
-    writes = tuple(write for line in lines if (write := written(line)))
-    assert checkout.code == 0, "".join(lines)[-4000:]
-    yield Small(checkout, empty, writes)
-    process.stop(checkout.folder)
+    try:
+        checkout.project()
+        empty = checkout.snapshot()
+        lines = list(checkout.follow("up", "--yes", "--skip-preview", "--parallel", "1"))
+        assert checkout.code == 0, "".join(lines)[-4000:]
+        yield Small(checkout, empty, tuple(write for line in lines if (write := written(line))))
+    finally:
+        process.stop(checkout.folder)
 
 
 def written(line: str) -> tuple[str, str] | None:

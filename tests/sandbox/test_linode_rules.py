@@ -277,6 +277,13 @@ def test_a_resized_instance_has_its_new_plans_specs_and_keeps_its_addresses(clou
     assert resized["ipv4"] == made["ipv4"]
 
 
+@pytest.mark.parametrize(("kind", "body"), [(instances.NAME, bodies.instance()), (databases.NAME, bodies.database())])
+def test_an_update_brings_nothing_into_the_answer_that_was_not_there(cloud: Cloud, kind: str, body: Body) -> None:
+    made = cloud.make(kind, body)
+    assert cloud.change(kind, made["id"], label="another").keys() == made.keys()
+    assert not {"credentials", "ssl", "disks", "root_pass", "metadata"} & made.keys()
+
+
 def test_a_migrated_instance_gets_addresses_of_its_new_region(cloud: Cloud) -> None:
     made = cloud.make(instances.NAME, bodies.instance())
     moved = cloud.change(instances.NAME, made["id"], region="eu-central")
