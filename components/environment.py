@@ -16,7 +16,7 @@ from components.database import Database, DatabaseArgs
 from components.dns import BalancedName, NameArgs, ProxiedName
 from components.inputs import Inputs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
-from components.network import Firewall, FirewallArgs, firewall_label, server_doors
+from components.network import firewall, server_doors
 from components.ops import OpsServer
 from components.servers import Server, ServerGroup, ServerGroupArgs
 from components.topology import Stack
@@ -42,7 +42,8 @@ class EnvironmentArgs:
 class Environment(pulumi.ComponentResource):
     """One environment.
 
-    Components: Firewall, Database, Copies, and for each role a ServerGroup, a LoadBalancer and its name; Alarms.
+    The servers' Firewall, and components: Database, Copies, for each role a ServerGroup, a LoadBalancer and its
+    name, and Alarms.
 
     Attributes:
         servers: label and public address of every server, by role.
@@ -100,15 +101,9 @@ class Environment(pulumi.ComponentResource):
     def _groups(self, database: Database) -> dict[str, tuple[Server, ...]]:
         stack = self._args.stack
         ssh_addresses = [self._args.ops.address] if self._args.ops else []
-        firewall = Firewall(
-            f"{self._name}-servers",
-            FirewallArgs(
-                firewall_label(*self._parts, "servers"),
-                labels.tags(**self._tags),
-                server_doors(stack.admin_sources, ssh_addresses),
-            ),
-            self._child,
-        )
+        label = labels.label("firewall", *self._parts, "servers")
+        doors = server_doors(stack.admin_sources, ssh_addresses)
+        shared = firewall(f"{self._name}-servers-firewall", label, labels.tags(**self._tags), doors, self)
         return {
             role: ServerGroup(
                 f"{self._name}-{role}",
@@ -120,7 +115,7 @@ class Environment(pulumi.ComponentResource):
                     images=stack.generations,
                     tags=self._tags,
                     authorized_keys=self._args.inputs.authorized_keys(),
-                    firewall=firewall,
+                    firewall=shared,
                     user_data=user_data_of(
                         BirthArgs(stack, self._args.environment, role, self._args.inputs, database, ssh_addresses)
                     ),

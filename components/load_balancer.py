@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import labels
-from components.network import Door, Firewall, FirewallArgs, attach, firewall_label
+from components.network import Door, attach, firewall
 from components.sdk import linode
 from components.servers import Server
 from components.topology import BalancerCheck
@@ -37,11 +37,8 @@ class LoadBalancer(pulumi.ComponentResource):
     def __init__(self, name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("chat-tonic:load_balancer:LoadBalancer", name, None, opts)
         tags = labels.tags(**args.tags, role=args.role)
-        firewall = Firewall(
-            f"{name}-firewall",
-            FirewallArgs(firewall_label(*args.parts, args.role, "lb"), tags, [Door("https", 443, args.sources)]),
-            pulumi.ResourceOptions(parent=self),
-        )
+        label = labels.label("firewall", *args.parts, args.role, "lb")
+        own = firewall(f"{name}-firewall", label, tags, [Door("https", 443, args.sources)], self)
         balancer = linode.NodeBalancer(
             f"{name}-balancer",
             label=labels.label("balancer", *args.parts, args.role),
@@ -49,7 +46,7 @@ class LoadBalancer(pulumi.ComponentResource):
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
-        closed = attach(f"{name}-firewall-device", firewall, balancer, "nodebalancer", self)
+        closed = attach(f"{name}-firewall-device", own, balancer, "nodebalancer", self)
         balancer_id = balancer.id.apply(int)
         config = linode.NodeBalancerConfig(
             f"{name}-https",

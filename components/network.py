@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import labels
 from components.sdk import linode
 
 # NodeBalancers reach their backends, and only theirs, from this network of the data center.
@@ -23,46 +22,36 @@ class Door:
     addresses: Sequence[pulumi.Input[str]] = ()
 
 
-@dataclass(frozen=True)
-class FirewallArgs:
-    """A firewall's label, its tags and the doors it leaves open inbound; all else is dropped, outbound is open."""
+def firewall(
+    name: str, label: str, tags: Sequence[str], doors: Sequence[Door], parent: pulumi.Resource
+) -> pulumi.CustomResource:
+    """Declare a Cloud Firewall: all but its doors is dropped inbound, outbound is open.
 
-    label: str
-    tags: Sequence[str]
-    doors: Sequence[Door]
-
-
-class Firewall(pulumi.ComponentResource):
-    """A Cloud Firewall. Servers and balancers are put behind it by `attach`, never by the firewall's own lists.
-
-    Resources: Firewall.
-
-    Attributes:
-        id: the firewall's number.
+    Servers and balancers are put behind it by `attach`, never by the firewall's own lists.
     """
-
-    def __init__(self, name: str, args: FirewallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("chat-tonic:network:Firewall", name, None, opts)
-        firewall = linode.Firewall(
-            f"{name}-rules",
-            label=args.label,
-            tags=list(args.tags),
-            inbound_policy="DROP",
-            outbound_policy="ACCEPT",
-            inbounds=[_inbound(door) for door in args.doors],
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
-        )
-        self.id: pulumi.Output[int] = firewall.id.apply(int)
-        self.register_outputs({"id": self.id})
+    declared: pulumi.CustomResource = linode.Firewall(
+        name,
+        label=label,
+        tags=list(tags),
+        inbound_policy="DROP",
+        outbound_policy="ACCEPT",
+        inbounds=[_inbound(door) for door in doors],
+        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
+    )
+    return declared
 
 
 def attach(
-    name: str, firewall: Firewall, entity: pulumi.CustomResource, entity_type: str, parent: pulumi.Resource
+    name: str,
+    firewall: pulumi.CustomResource,
+    entity: pulumi.CustomResource,
+    entity_type: str,
+    parent: pulumi.Resource,
 ) -> pulumi.CustomResource:
     """Put a server (entity type `linode`) or a balancer (`nodebalancer`) behind a firewall."""
     device: pulumi.CustomResource = linode.FirewallDevice(
         name,
-        firewall_id=firewall.id,
+        firewall_id=firewall.id.apply(int),
         entity_id=entity.id.apply(int),
         entity_type=entity_type,
         # The device goes with its entity, and can be neither read nor deleted once that is gone.
@@ -88,8 +77,3 @@ def _inbound(door: Door) -> object:
         ipv4s=[*ipv4, *(pulumi.Output.concat(address, "/32") for address in door.addresses)] or None,
         ipv6s=ipv6 or None,
     )
-
-
-def firewall_label(*parts: str) -> str:
-    """Compose a firewall's label."""
-    return labels.label("firewall", *parts)

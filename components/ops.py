@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pulumi
 
 from components import labels
-from components.network import Door, Firewall, FirewallArgs, firewall_label
-from components.servers import Server, ServerArgs
+from components.network import Door, firewall
+from components.servers import ServerArgs, declare_server
 from components.topology import Ops
 
 
@@ -27,7 +27,7 @@ class OpsServerArgs:
 class OpsServer(pulumi.ComponentResource):
     """A server that is reached by SSH only, with a firewall of its own.
 
-    Resources: Firewall, and a Server with its Instance and FirewallDevice.
+    Resources: Firewall, Instance, FirewallDevice.
 
     Attributes:
         address: its public IPv4 address, which servers admit to SSH and databases to copies.
@@ -36,12 +36,9 @@ class OpsServer(pulumi.ComponentResource):
     def __init__(self, name: str, args: OpsServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("chat-tonic:ops:OpsServer", name, None, opts)
         tags = labels.tags(**args.tags, role="ops")
-        firewall = Firewall(
-            f"{name}-firewall",
-            FirewallArgs(firewall_label(args.stack, "ops"), tags, [Door("ssh", 22, args.sources)]),
-            pulumi.ResourceOptions(parent=self),
-        )
-        server = Server(
+        label = labels.label("firewall", args.stack, "ops")
+        own = firewall(f"{name}-firewall", label, tags, [Door("ssh", 22, args.sources)], self)
+        server = declare_server(
             f"{name}-server",
             ServerArgs(
                 label=labels.label("server", args.stack, "ops"),
@@ -51,9 +48,9 @@ class OpsServer(pulumi.ComponentResource):
                 tags=tags,
                 authorized_keys=args.authorized_keys,
                 user_data=args.user_data,
-                firewall=firewall,
+                firewall=own,
             ),
-            pulumi.ResourceOptions(parent=self),
+            self,
         )
         self.address: pulumi.Output[str] = server.address
         self.register_outputs({"address": self.address})

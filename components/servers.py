@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import catalog, labels
-from components.network import Firewall, attach
+from components.network import attach
 from components.sdk import linode
 from components.topology import Group, server_numbers
 
@@ -32,52 +32,52 @@ class ServerArgs:
     tags: Sequence[str]
     authorized_keys: Sequence[str]
     user_data: pulumi.Input[str]
-    firewall: Firewall
+    firewall: pulumi.CustomResource
     placement_group_id: pulumi.Input[int] | None = None
 
 
-class Server(pulumi.ComponentResource):
-    """A server with daily backups, an encrypted disk and a private address, behind a firewall.
+@dataclass(frozen=True)
+class Server:
+    """A declared server: its label, and its public and private IPv4 addresses."""
 
-    Resources: Instance, FirewallDevice.
+    label: str
+    address: pulumi.Output[str]
+    private_address: pulumi.Output[str]
 
-    Attributes:
-        resource: the Instance.
-        address, private_address: its public and private IPv4 addresses.
+
+def declare_server(name: str, args: ServerArgs, parent: pulumi.Resource) -> Server:
+    """Declare a server with daily backups, an encrypted disk and a private address, behind a firewall.
+
+    Resources: Instance, FirewallDevice. No component of their own: a thousand of them would be a thousand more
+    resources in the state, which the engine writes again after every step.
     """
-
-    def __init__(self, name: str, args: ServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("chat-tonic:servers:Server", name, None, opts)
-        self.label = args.label
-        self.resource = linode.Instance(
-            f"{name}-instance",
-            label=args.label,
-            region=args.region,
-            type=args.plan,
-            image=args.image,
-            tags=list(args.tags),
-            authorized_keys=list(args.authorized_keys),
-            backups_enabled=True,
-            disk_encryption="enabled",
-            watchdog_enabled=True,
-            # A NodeBalancer reaches private IPv4 only, which the newer Linode Interfaces do not have.
-            interface_generation="legacy_config",
-            private_ip=True,
-            placement_group=(
-                linode.InstancePlacementGroupArgs(id=args.placement_group_id) if args.placement_group_id else None
-            ),
-            metadatas=[linode.InstanceMetadataArgs(user_data=_encoded(args.user_data))],
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                delete_before_replace=True,
-                ignore_changes=_BIRTH_ONLY,
-                additional_secret_outputs=["metadatas"],
-            ),
-        )
-        self.address: pulumi.Output[str] = self.resource.ipv4s.apply(_public)
-        self.private_address: pulumi.Output[str] = self.resource.private_ip_address
-        attach(f"{name}-firewall", args.firewall, self.resource, "linode", self)
-        self.register_outputs({"address": self.address, "private_address": self.private_address})
+    instance = linode.Instance(
+        name,
+        label=args.label,
+        region=args.region,
+        type=args.plan,
+        image=args.image,
+        tags=list(args.tags),
+        authorized_keys=list(args.authorized_keys),
+        backups_enabled=True,
+        disk_encryption="enabled",
+        watchdog_enabled=True,
+        # A NodeBalancer reaches private IPv4 only, which the newer Linode Interfaces do not have.
+        interface_generation="legacy_config",
+        private_ip=True,
+        placement_group=(
+            linode.InstancePlacementGroupArgs(id=args.placement_group_id) if args.placement_group_id else None
+        ),
+        metadatas=[linode.InstanceMetadataArgs(user_data=_encoded(args.user_data))],
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            delete_before_replace=True,
+            ignore_changes=_BIRTH_ONLY,
+            additional_secret_outputs=["metadatas"],
+        ),
+    )
+    attach(f"{name}-firewall", args.firewall, instance, "linode", parent)
+    return Server(args.label, instance.ipv4s.apply(_public), instance.private_ip_address)
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,14 @@ class ServerGroupArgs:
     images: dict[str, str]
     tags: dict[str, str]
     authorized_keys: Sequence[str]
-    firewall: Firewall
+    firewall: pulumi.CustomResource
     user_data: Callable[[str], pulumi.Input[str]]
 
 
 class ServerGroup(pulumi.ComponentResource):
     """The servers of a role, no two of a generation's five on one host.
 
-    Resources: for each generation, a PlacementGroup for every five servers, and the servers.
+    Resources: for each generation, a PlacementGroup for every five servers; Instance and FirewallDevice of each server.
 
     Attributes:
         servers: in the group's order, by generation and number.
@@ -126,7 +126,7 @@ class ServerGroup(pulumi.ComponentResource):
             for first in range(0, args.group.count, size)
         }
         self.servers: tuple[Server, ...] = tuple(
-            Server(
+            declare_server(
                 f"{name}-g{generation}-{number}",
                 ServerArgs(
                     label=(label := labels.server(*args.parts, args.role, generation, number)),
@@ -139,7 +139,7 @@ class ServerGroup(pulumi.ComponentResource):
                     firewall=args.firewall,
                     placement_group_id=placements[generation, (number - 1) // size * size],
                 ),
-                pulumi.ResourceOptions(parent=self),
+                self,
             )
             for generation, number in server_numbers(args.group)
         )

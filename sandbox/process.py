@@ -21,7 +21,7 @@ from sandbox import ids
 
 PLATFORM, COPIES = "platform", "copies"  # the two Linode accounts
 CLOUDFLARE = ids.hexadecimal("account", "cloudflare")
-READY_WITHIN = 60.0  # seconds; it needs about one
+READY_WITHIN = 180.0  # seconds; it needs one, but on a first start Python may have to compile the SDKs
 STOPS_WITHIN = 20.0  # seconds
 
 

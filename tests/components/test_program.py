@@ -169,11 +169,11 @@ def test_firewalls_drop_all_but_the_doors_that_are_declared(stack: str) -> None:
         for door in doors.values():
             assert (door["action"], door["protocol"]) == ("ACCEPT", "TCP")
             assert not {"0.0.0.0/0", "::/0"} & {*door.get("ipv4s", []), *door.get("ipv6s", [])}
-        if firewall.name.endswith("-lb-firewall-rules"):
+        if firewall.name.endswith("-lb-firewall"):
             assert doors.keys() == {"https"}
             sources = {key: sorted(doors["https"].get(key, [])) for key in cloudflare}
             assert sources == (cloudflare if stack != "test" else {"ipv4s": list(admin), "ipv6s": []})
-        elif firewall.name.endswith("-ops-firewall-rules"):
+        elif firewall.name.endswith("-ops-firewall"):
             assert [(d["ports"], d["ipv4s"]) for d in doors.values()] == [("22", list(admin))]
         else:
             assert doors.keys() == {"balancers", "ssh"}
@@ -326,7 +326,7 @@ def test_a_secret_is_only_ever_in_inputs_that_are_secret(stack: str) -> None:
 
 def test_user_data_holds_what_a_server_needs_at_birth() -> None:
     program, inputs = committed("us-central")
-    (user_data,) = named(program, "region-production-api-g1-1-instance").inputs["metadatas"]
+    (user_data,) = named(program, "region-production-api-g1-1").inputs["metadatas"]
     text = base64.b64decode(user_data["userData"]).decode()
     assert text.startswith("#cloud-config\n")
     assert "us-prod-api-g1-1" in text

@@ -137,7 +137,7 @@ def test_changed_configuration_is_seen_by_the_next_preview_and_ends_it_with_7(up
         (up.root / "platform.yaml").write_bytes(original)
     assert ended.code == 7
     changed = [step["urn"] for step in json.loads(ended.output)["test"]["steps"] if step["op"] == "update"]
-    assert [urn.rpartition("::")[2] for urn in changed] == ["region-internal-api-g1-1-instance"]
+    assert [urn.rpartition("::")[2] for urn in changed] == ["region-internal-api-g1-1"]
 
 
 def test_a_generation_added_and_removed_in_one_step_is_refused(up: Checkout) -> None:
