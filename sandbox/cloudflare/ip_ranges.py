@@ -1,4 +1,4 @@
-"""The address ranges from which Cloudflare calls origins, as `/ips` lists them (recorded 2023-09-28 to 2026-07)."""
+"""The address ranges from which Cloudflare calls origins, as `/ips` has long listed them."""
 
 ADDRESSES = {
     "etag": "38f79d050aa027e3be3865e495dcc9bc",

@@ -1,7 +1,8 @@
 """What Linode offers, as its API lists it: regions and their capabilities, plans, images, engines, endpoints.
 
-Recorded answers of the real API (2024-07 to 2026-07), cut to the regions of the two jurisdictions and their
-neighbours, and to the plans that are priced.
+After recorded answers of the real API (2024-07 to 2026-07), written out by hand and cut to the regions of the two
+jurisdictions and their neighbours, and to the plans that are priced. Image ids and endpoint hosts beyond ours are
+likely, not recorded.
 """
 
 import json
