@@ -100,7 +100,8 @@ class BalancedName(pulumi.ComponentResource):
 class ProxiedName(pulumi.ComponentResource):
     """A proxied record, with a standalone health check of the balancer's port.
 
-    The check is TCP: a standalone check cannot present our pull certificate.
+    The check is TCP: a standalone check cannot present our pull certificate. So it notices the loss of the balancer or
+    of the way to it, not that no server behind accepts: a balancer answers a connection by itself.
 
     Resources: DnsRecord, Healthcheck.
 

@@ -170,24 +170,24 @@ def _labels_of_group(stack: Stack, environment: Environment, role: str) -> Itera
 
 
 def probes_fit_their_interval(stack: Stack) -> Found:
-    """F4: a probe with all its retries is over before the next one begins."""
+    """F4: a probe with all its retries is over before the next one begins; the API wants room between."""
     health = stack.health
     longest = health.timeout * (health.retries + 1)
-    if longest > health.interval:
+    if longest >= health.interval:
         yield (
             ("health", "timeout"),
-            f"a probe takes up to {longest} s ({health.timeout} s, {health.retries} retries), more than the interval "
-            f"of {health.interval} s; lower the timeout or the retries, or raise the interval",
+            f"a probe takes up to {longest} s ({health.timeout} s, {health.retries} retries), not less than the "
+            f"interval of {health.interval} s; lower the timeout or the retries, or raise the interval",
         )
 
 
 def balancer_checks_fit_their_interval(stack: Stack) -> Found:
-    """The API refuses a timeout longer than the interval."""
+    """The API wants an interval greater than the timeout."""
     check = stack.balancer_check
-    if check.timeout > check.interval:
+    if check.timeout >= check.interval:
         yield (
             ("balancer_check", "timeout"),
-            f"{check.timeout} s is more than the interval of {check.interval} s; lower it",
+            f"{check.timeout} s is not less than the interval of {check.interval} s; lower it",
         )
 
 

@@ -111,8 +111,8 @@ class Health(Model):
     interval: Annotated[int, Field(ge=60, le=3600)] = Field(
         description="seconds between two probes by Cloudflare; under 60 is for its larger plans only"
     )
-    timeout: Annotated[int, Field(ge=1, le=30)] = Field(description="seconds until a probe counts as failed")
-    retries: Annotated[int, Field(ge=0, le=5)] = Field(description="retries of a failed probe, made at once")
+    timeout: Annotated[int, Field(ge=1, le=10)] = Field(description="seconds until a probe counts as failed")
+    retries: Annotated[int, Field(ge=1, le=5)] = Field(description="retries of a failed probe, made at once")
     consecutive_down: Annotated[int, Field(ge=1, le=10)] = Field(description="failed probes that make an origin down")
     consecutive_up: Annotated[int, Field(ge=1, le=10)] = Field(description="good probes that make it healthy again")
 

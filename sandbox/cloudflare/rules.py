@@ -60,5 +60,5 @@ def checked_often_enough(change: Change, least: int) -> Iterator[Problem]:
     body = change.body
     if not least <= body["interval"] <= 3_600:  # noqa: PLR2004
         yield Problem(f"must be between {least} and 3600", "interval")
-    elif body["timeout"] * (body["retries"] + 1) > body["interval"]:
-        yield Problem("must be at least (retries + 1) * timeout", "interval")
+    elif body["timeout"] * (body["retries"] + 1) >= body["interval"]:
+        yield Problem("must be larger than (retries + 1) * timeout", "interval")

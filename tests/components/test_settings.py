@@ -106,7 +106,7 @@ WRONG_IN_THE_STACK_FILE: list[tuple[dict[str, Any], str, str]] = [
      f"{PRODUCTION}.groups.billing", "unknown role 'billing'"),
     ({f"{PRODUCTION}.label": "bots"}, f"{PRODUCTION}.label", "stands twice"),
     ({f"{PRODUCTION}.label": "ops"}, f"{PRODUCTION}.label", "the ops server's"),
-    ({f"{PRODUCTION}.database.version": 12}, f"{PRODUCTION}.database.version", "unknown PostgreSQL version '12'"),
+    ({f"{PRODUCTION}.database.version": 14}, f"{PRODUCTION}.database.version", "unknown PostgreSQL version '14'"),
     ({f"{PRODUCTION}.database.plan": "g6-nano"}, f"{PRODUCTION}.database.plan", "unknown database plan"),
     ({f"{PRODUCTION}.database.nodes": 4}, f"{PRODUCTION}.database.nodes", "less than or equal to 3"),
     ({f"{PRODUCTION}.database.plan": "g6-standard-1", f"{PRODUCTION}.database.nodes": 2},
@@ -128,9 +128,10 @@ WRONG_IN_THE_PLATFORM_FILE: list[tuple[dict[str, Any], str, str]] = [
     ({"roles.Api": {}}, "roles.Api", "a name of a-z"),
     ({"generations.1": "linode/debian99"}, "generations.1", "unknown image 'linode/debian99'"),
     ({"generations.x": "linode/debian12"}, "generations.x", "is not a generation's number"),
-    ({"health.timeout": 31}, "health.timeout", "less than or equal to 30"),
+    ({"health.timeout": 11}, "health.timeout", "less than or equal to 10"),
+    ({"health.retries": 0}, "health.retries", "greater than or equal to 1"),
     ({"health.path": "healthz"}, "health.path", "an absolute path"),
-    ({"balancer_check.timeout": 6}, "balancer_check.timeout", "more than the interval of 5 s"),
+    ({"balancer_check.timeout": 5}, "balancer_check.timeout", "not less than the interval of 5 s"),
     ({"registry.host": "-bad host-"}, "registry.host", "a host name"),
     ({f"{API}.count": REMOVED}, f"{API}.count", "is missing; set the servers in each generation"),
     ({"health": REMOVED}, "health", "is missing"),
@@ -177,13 +178,13 @@ def test_what_is_wrong_in_the_platform_file_is_reported_there(
     assert [p for p in found if p.file == PLATFORM and p.key == key and what in p.what], found
 
 
-def test_a_probe_with_its_retries_may_fill_its_interval_and_no_more(folder: Path) -> None:
-    change_platform(folder, {"health.timeout": 15, "health.retries": 3, "health.interval": 60})
+def test_a_probe_with_its_retries_is_over_before_the_next_one(folder: Path) -> None:
+    change_platform(folder, {"health.timeout": 10, "health.retries": 4, "health.interval": 60})
     settings.load(folder, "us-central")
-    change_platform(folder, {"health.retries": 4})
+    change_platform(folder, {"health.retries": 5})
     (problem,) = problems(folder)
     assert (problem.file, problem.key) == (PLATFORM, "health.timeout")
-    assert "a probe takes up to 75 s (15 s, 4 retries), more than the interval of 60 s" in problem.what
+    assert "a probe takes up to 60 s (10 s, 5 retries), not less than the interval of 60 s" in problem.what
 
 
 def test_everything_that_is_wrong_is_said_at_once(folder: Path) -> None:

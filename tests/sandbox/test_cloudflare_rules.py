@@ -35,7 +35,7 @@ def refusal(call: Callable[[], Any], status: int = 400) -> list[tuple[int, str]]
             load_balancing.MONITOR,
             bodies.monitor(interval=15, timeout=6),
             1002,
-            "interval: must be at least (retries + 1) * timeout",
+            "interval: must be larger than (retries + 1) * timeout",
         ),
         (load_balancing.MONITOR, bodies.monitor(port=70_000), 1002, "port: must be between 0 and 65535"),
         (load_balancing.MONITOR, bodies.monitor(account_id="another"), 10_000, "Authentication error"),
