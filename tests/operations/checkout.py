@@ -17,6 +17,7 @@ from components.settings import Stack
 from operations import engine, sandbox, throwaway
 from sandbox import process
 from tests.configuration import ROOT, change_platform, change_stack, copy_of_the_committed_files
+from tests.programs import put_python
 
 LINKED = ("components", "operations", "sandbox", "toolchain")
 COPIED = ("Pulumi.yaml", "__main__.py", "tasks.py")
@@ -25,7 +26,6 @@ RELEASED = "registry.chat-tonic.com/{}@sha256:" + "1" * 64
 
 # Notes its call, then becomes the real engine; or, where there is none, answers from a file.
 NOTING_ENGINE = """\
-#!{python}
 import json, os, sys
 if sys.argv[1:] == ["version"]:
     print("v3.255.0")
@@ -142,17 +142,10 @@ class Checkout:
         return settings.load(self.root, stack)
 
     def _put_engine(self, real: str) -> None:
-        (self.folder / "bin").mkdir(exist_ok=True)
-        program = self.folder / "bin" / "pulumi"
-        program.write_text(
-            NOTING_ENGINE.format(
-                python=sys.executable,
-                calls=str(self.folder / "calls"),
-                answers=str(self.folder / "answers"),
-                real=real,
-            )
+        put_python(
+            self.folder / "bin" / "pulumi",
+            NOTING_ENGINE.format(calls=str(self.folder / "calls"), answers=str(self.folder / "answers"), real=real),
         )
-        program.chmod(0o755)
 
 
 def sandboxed(folder: Path) -> Iterator[Checkout]:

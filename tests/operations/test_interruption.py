@@ -13,6 +13,7 @@ from operations import sandbox
 from sandbox import process
 from tests.operations.checkout import Checkout, sandboxed
 from tests.operations.terminal import CTRL_C, ENTER, Terminal
+from tests.programs import put_python
 
 LATENCY = 0.004
 """Of the clouds' own times: a database then takes some seconds."""
@@ -95,8 +96,7 @@ def test_a_task_outlives_the_engine_that_is_told_to_stop(
     tmp_path: Path, number: signal.Signals, to_the_group: bool
 ) -> None:
     program = tmp_path / "pulumi"
-    program.write_text(f"#!{sys.executable}\n{STUBBORN}")
-    program.chmod(0o755)
+    put_python(program, STUBBORN)
     with subprocess.Popen(
         [sys.executable, "-c", DRIVER, program], stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as task:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from operations import quality
+from tests.programs import put_python
 
 # Notes its arguments; ends with the code that the file `codes` has for the module that it is asked to run.
 PYTHON = """\
-#!{python}
 import json, sys
 with open({calls!r}, "a") as calls:
     calls.write(json.dumps(sys.argv[2:]) + "\\n")
@@ -25,8 +25,7 @@ def calls(tmp_path: Path) -> Path:
 
 def use_python(calls: Path, monkeypatch: pytest.MonkeyPatch, **codes: int) -> None:
     program = calls.with_name("python")
-    program.write_text(PYTHON.format(python=sys.executable, calls=str(calls), codes=codes))
-    program.chmod(0o755)
+    put_python(program, PYTHON.format(calls=str(calls), codes=codes))
     monkeypatch.setattr(sys, "executable", str(program))
 
 
