@@ -22,6 +22,8 @@ from sandbox.cloudflare.ip_ranges import ADDRESSES
 
 Recorded = dict[str, Any]
 
+_STACK = "pulumi:pulumi:Stack"
+
 
 def record(program: Path, stack: str, inputs: Mapping[str, str], secret: list[str]) -> list[Recorded]:
     """Run a program for a stack with these inputs; return what it registers at a cloud, in an order that works."""
@@ -51,6 +53,11 @@ class _Recorder(mocks.MockMonitor):
         self._cloud = _Cloud()
         super().__init__(self._cloud)
         self.recorded: list[Recorded] = []
+
+    def make_urn(self, parent: str, type_: str, name: str) -> Any:
+        """Return the URN that the engine would give: some descriptions hold a digest of it."""
+        parents = parent.split("::")[2] if parent else _STACK
+        return super().make_urn("", type_ if parents == _STACK else f"{parents}${type_}", name)
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the service's method
         if request.custom:

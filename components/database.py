@@ -78,7 +78,7 @@ class Database(pulumi.ComponentResource):
             database_id=self.resource.id.apply(int),
             database_type="postgresql",
             allow_lists=[pulumi.Output.concat(address, "/32") for address in addresses],
-            opts=pulumi.ResourceOptions(parent=self, deleted_with=self.resource),
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
 

@@ -62,7 +62,7 @@ class LoadBalancer(pulumi.ComponentResource):
             check_timeout=args.check.timeout,
             check_attempts=args.check.attempts,
             check_passive=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[closed], deleted_with=balancer),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[closed]),
         )
         for server in args.servers:
             linode.NodeBalancerNode(
@@ -74,7 +74,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 mode="accept",
                 weight=100,
                 # Operations drain and re-admit servers; an update leaves their work alone.
-                opts=pulumi.ResourceOptions(parent=self, ignore_changes=["mode"], deleted_with=balancer),
+                opts=pulumi.ResourceOptions(parent=self, ignore_changes=["mode"]),
             )
         self.address: pulumi.Output[str] = balancer.ipv4
         self.register_outputs({"address": self.address})

@@ -242,7 +242,7 @@ def stacks_fit_together(name: str, stack: Stack, others: Mapping[str, Stack]) ->
 
 
 # RFC 2606 and RFC 6761 keep these names, RFC 5737 and RFC 3849 these networks, for documentation.
-_DOCUMENTATION_NAMES = (".example", ".invalid", ".test", ".localhost")
+_DOCUMENTATION_NAMES = (".example", ".invalid", ".test", ".localhost", "example.com", "example.net", "example.org")
 _DOCUMENTATION_NETWORKS = tuple(
     map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
 )
@@ -254,7 +254,7 @@ def placeholders(stack: Stack) -> Found:
     if stack.alarms:
         named |= {("alarms", "board"): stack.alarms.board, ("alarms", "on_call"): stack.alarms.on_call}
     for key, name in named.items():
-        if name and name.endswith(_DOCUMENTATION_NAMES):
+        if name and name.partition(":")[0].endswith(_DOCUMENTATION_NAMES):
             yield key, f"'{name}' is a name reserved for documentation; write yours"
     for source in map(ipaddress.ip_network, stack.admin_sources):
         if any(source.version == n.version and source.subnet_of(n) for n in _DOCUMENTATION_NETWORKS):  # type: ignore[arg-type]

@@ -78,6 +78,11 @@ class Input:
     purpose: str
     form: str = r"\S+"
 
+    @property
+    def of_lines(self) -> bool:
+        """Whether its value has several lines, which a prompt does not take."""
+        return r"\n" in self.form
+
     def check(self, value: str) -> str:
         """Return the value.
 
@@ -417,7 +422,7 @@ def _explain(kind: str, message: str, value: object, key: tuple[str, ...]) -> st
         case "extra_forbidden":
             return f"unknown key; {reference.nearest(key[-1], described.siblings)}"
         case "missing":
-            return f"is missing; set the {described.text}"
+            return f"is missing: {described.text}"
     what = message.removeprefix("Value error, ")
     got = "" if kind == "value_error" or isinstance(value, dict | list) else f", and it is {json.dumps(value)}"
     return f"{what[0].lower()}{what[1:]}{got} ({described.text})"

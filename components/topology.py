@@ -51,6 +51,9 @@ def _distinct(what: str, key: Callable[[T], object] = lambda value: value) -> Af
     return AfterValidator(check)
 
 
+_WIDEST = {4: 8, 6: 16}  # shortest prefix, by IP version
+
+
 def _is_cidr(value: str) -> str:
     try:
         network = ipaddress.ip_network(value)
@@ -60,6 +63,8 @@ def _is_cidr(value: str) -> str:
         raise ValueError(f"'{value}' is an address; write the network, {network}")
     if network.prefixlen == 0:
         raise ValueError(f"'{value}' is the whole world; name the addresses that are yours")
+    if network.prefixlen < _WIDEST[network.version]:
+        raise ValueError(f"'{value}' is wider than any network that is yours; name your addresses")
     return value
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from components import settings
 from components.settings import Stack
+from operations.project import read_project_file
 from operations.sandbox import is_sandbox_backend
 
 PULUMI_CLOUD = "https://api.pulumi.com"
@@ -39,7 +40,7 @@ def configuration(intent: Intent) -> Iterator[str]:
         secret = "--secret " if each.secret else ""
         yield (
             f"{settings.stack_file(intent.name)}: {each.key}: the {each.purpose} is missing; "
-            f"pulumi config set {secret}{each.key} --stack {intent.name}"
+            f"pulumi config set {secret}{each.key} --stack {intent.name}{' < FILE' if each.of_lines else ''}"
         )
 
 
@@ -75,7 +76,7 @@ def backend_url(root: Path, environment: Mapping[str, str]) -> str | None:
 
     The order is the engine's own (pkg/v3/workspace/creds.go, GetCurrentCloudURL).
     """
-    declared = (_yaml(root / "Pulumi.yaml").get("backend") or {}).get("url")
+    declared = (read_project_file(root).get("backend") or {}).get("url")
     cloud = PULUMI_CLOUD if environment.get("PULUMI_ACCESS_TOKEN") else None
     return environment.get("PULUMI_BACKEND_URL") or declared or _login(environment) or cloud
 

@@ -81,6 +81,22 @@ def outputs(project: Project) -> Mapping[str, Any]:
     return dict(json.loads(output))
 
 
+def resources(project: Project) -> list[dict[str, Any]]:
+    """Return the resources in the stack's state, secrets masked; none where the stack was never made.
+
+    Raises:
+        Failed: with what the engine said.
+    """
+    arguments = ("stack", "export")
+    returned, output, errors = answer(project, *arguments)
+    if returned == STACK_NOT_FOUND:
+        return []
+    if returned:
+        raise Failed(_complaint(project, arguments, errors))
+    deployment = json.loads(output or "{}").get("deployment") or {}
+    return list(deployment.get("resources") or [])
+
+
 @contextmanager
 def started(
     project: Project,

@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from components import document
+from operations.errors import Refused
 
 # With these in its environment a real run would talk to a sandbox, or to plugins that somebody is debugging.
 POINTS_AT_SANDBOX = frozenset(
@@ -36,6 +40,22 @@ class Project:
     def task(self, verb: str) -> str:
         """Return the command line of a task for this stack, for messages that say what to do."""
         return f"./inv {verb} {self.stack}{' --sandbox' if self.sandbox else ''}"
+
+
+def read_project_file(root: Path) -> dict[str, Any]:
+    """Return what Pulumi.yaml says.
+
+    Raises:
+        Refused: it cannot be read, or its backend is not one.
+    """
+    name = "Pulumi.yaml"
+    try:
+        content = document.read(root / name)
+    except document.DocumentError as error:
+        raise Refused(f"{name}: {error}") from None
+    if not isinstance(content.get("backend") or {}, dict):
+        raise Refused(f"{name}: backend: it holds no keys; write its `url` below it")
+    return content
 
 
 def without_sandbox(environment: Mapping[str, str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ from components import settings
 from components.settings import Stack
 from operations import engine, throwaway
 from operations.errors import Failed
-from operations.project import Project, without_real
+from operations.project import Project, read_project_file, without_real
 from sandbox import process
 from toolchain import cache
 from toolchain.engine import Engine
@@ -69,7 +69,10 @@ def reset(root: Path) -> None:
     """
     stop(root)
     if (root / FOLDER).exists():
-        shutil.rmtree(root / FOLDER)
+        try:
+            shutil.rmtree(root / FOLDER)
+        except OSError as error:  # a run is on, and writes into it
+            raise Failed(f"{root / FOLDER} can't be removed whole ({error}); end what uses it, then repeat") from None
 
 
 def status(root: Path) -> process.Running | None:
@@ -174,9 +177,8 @@ def _zones(root: Path) -> set[str]:
 
 
 def _project_file(root: Path) -> dict[str, Any]:
-    tracked = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))
     return {
-        **tracked,
+        **read_project_file(root),
         "main": "../",
         "runtime": {"name": "python", "options": {"virtualenv": sys.prefix}},
         "backend": {"url": (root / FOLDER / BACKEND).as_uri()},

@@ -76,14 +76,20 @@ def destroy(root: Path, wanted: str, *, on_sandbox: bool, yes: bool, local_state
 
 
 def _destroy(project: Project, *, yes: bool) -> int:
+    protected = {each["urn"] for each in engine.resources(project) if each.get("protect")}
     code, _, errors = engine.answer(project, "state", "unprotect", "--all", "--yes")
     if code:
         say(f"{project.stack}: {errors.strip()}")
         return code
     code = engine.run(project, "destroy", *_consent(yes))
-    if code:
-        say(f"{project.stack}: what is left is no longer protected; `{project.task('up')}` protects it again.")
-    return code
+    left = [each["urn"] for each in engine.resources(project)]
+    if not left:
+        return code
+    if again := [urn for urn in left if urn in protected]:
+        engine.ask(project, "state", "protect", *again, "--yes")
+    say(f"{project.stack}: {len(left)} resources are left, and what was protected of them is protected again.")
+    # A destroy that is stopped between two deletions ends with 0 by itself.
+    return code or engine.FAILED
 
 
 def _in_turn(projects: Sequence[Project], verb: str, change: Callable[[Project], int]) -> int:

@@ -11,8 +11,10 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -172,12 +174,12 @@ def settings(folder: Path) -> Settings:
     file = folder / "sandbox.json"
     if not file.exists():
         made = Settings(secrets.token_hex(32), secrets.token_hex(32), secrets.token_hex(32), zones=())
-        _write(file, asdict(made))
+        _write(file, asdict(made), into=os.link)
     try:
         known = json.loads(file.read_text())
         return Settings(**{**known, "zones": tuple(known["zones"])})
     except (ValueError, KeyError, TypeError) as error:
-        raise SandboxError(f"{file} is damaged ({error}); delete it, and the sandbox makes new tokens") from None
+        raise SandboxError(f"{file} is damaged ({error}); reset the sandbox, and it makes new tokens") from None
 
 
 def hold(folder: Path) -> IO[str]:
@@ -185,13 +187,24 @@ def hold(folder: Path) -> IO[str]:
     lock = _open_private(folder / "sandbox.lock", os.O_RDWR)
     until = time.monotonic() + 1.0
     while not _is_free(lock, fcntl.LOCK_EX):  # who asks for the status has it for a moment, a sandbox for long
-        if time.monotonic() < until:
+        if time.monotonic() < until and not _is_announced(lock):
             time.sleep(0.02)
             continue
         lock.close()
         raise SandboxError(f"a sandbox runs in {folder} already and has its file open; stop it first")
-    lock.truncate(0)  # what an earlier one said of itself is no longer so
+    lock.seek(0)
+    lock.truncate()  # what an earlier one said of itself is no longer so
     return lock
+
+
+def _is_announced(lock: IO[str]) -> bool:
+    """Whether the lock names a process that lives: waiting for that one would only be taking over when it stops."""
+    lock.seek(0)
+    try:
+        os.kill(json.loads(lock.read())["pid"], 0)
+    except (ValueError, KeyError, TypeError, OSError):
+        return False
+    return True
 
 
 def announce(lock: IO[str], running: Running) -> None:
@@ -226,9 +239,11 @@ def _open_private(file: Path, flags: int) -> IO[str]:
     return os.fdopen(os.open(file, flags | os.O_RDWR | os.O_CREAT, 0o600), "a+" if flags & os.O_APPEND else "r+")
 
 
-def _write(file: Path, content: Any) -> None:
-    """Writes a file that only its owner reads, whole at once."""
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
+def _write(file: Path, content: Any, into: Callable[[Path, Path], None] = os.replace) -> None:
+    """Writes a file that only its owner reads, whole at once; with `os.link` into place, the first to come stays."""
+    unfinished = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}")
     with _open_private(unfinished, os.O_TRUNC) as opened:
         json.dump(content, opened)
-    unfinished.rename(file)
+    with suppress(FileExistsError):
+        into(unfinished, file)
+    unfinished.unlink(missing_ok=True)

@@ -257,7 +257,7 @@ def _examine(file: Path) -> None:
     """Refuses a file that is not whole and ours. It works on a copy: SQLite's own opening would already repair."""
     with file.open("rb") as opened:
         header = opened.read(100)
-    remedy = "Move it away, or reset the sandbox to begin with an empty one."
+    remedy = "Reset the sandbox to begin with an empty one."
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):  # noqa: PLR2004
         raise StoreError(f"{file} is damaged: it is no SQLite file. {remedy}")
     version, application = int.from_bytes(header[60:64]), int.from_bytes(header[68:72])

@@ -7,6 +7,10 @@ from invoke import __version__
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
+# Invoke's own options about commands that it runs: our tasks run theirs otherwise, and somebody who asks for a dry run
+# must not get a real one.
+_WITHOUT_EFFECT = ("command-timeout", "dry", "echo", "hide", "prompt-for-sudo-password", "pty", "warn-only")
+
 
 @contextmanager
 def _wrong_use() -> Iterator[None]:
@@ -28,6 +32,9 @@ class _Inv(Program):
     def parse_cleanup(self) -> None:
         with _wrong_use():
             super().parse_cleanup()
+        for name in _WITHOUT_EFFECT:
+            if self.args[name].value:
+                raise Exit(f"inv: --{name} has no effect on these tasks; leave it out", code=2)
 
 
 if __name__ == "__main__":

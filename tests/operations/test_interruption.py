@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from operations import sandbox
-from sandbox import process
+from components import settings
+from operations import engine, sandbox
+from sandbox import process, store
 from tests.operations.checkout import Checkout, sandboxed
 from tests.operations.terminal import CTRL_C, ENTER, Terminal
 from tests.programs import put_python
@@ -52,7 +53,25 @@ def test_without_yes_the_plan_is_shown_and_somebody_asked(slow: Checkout) -> Non
     terminal.type(f"no{ENTER}")
     assert terminal.end() == 1
     assert "confirmation declined" in terminal.shown
-    assert "`./inv up test --sandbox` protects it again." in terminal.shown
+    assert "what was protected of them is protected again." in terminal.shown
+    loaded = settings.load(slow.root, "test")
+    project = sandbox.project(slow.root, "test", loaded, engine.ensure(lambda _: None), lambda _: None)
+    protected = [each["type"] for each in engine.resources(project) if each.get("protect")]
+    assert protected == ["linode:index/databasePostgresqlV2:DatabasePostgresqlV2"]
+
+
+def test_a_destroy_that_is_interrupted_is_a_failure_and_going_on_finishes_it(slow: Checkout) -> None:
+    process.start(slow.root / sandbox.FOLDER, latency=LATENCY)
+    terminal = at_a_terminal(slow, "destroy", "test", "--sandbox", "--yes")
+    terminal.wait_for("Destroying (test)")
+    terminal.wait_for("deleted")
+    terminal.type(CTRL_C)
+    assert terminal.end() == 1
+    assert "`./inv destroy test --sandbox` goes on from there." in terminal.shown
+    process.start(slow.root / sandbox.FOLDER)
+    assert slow.run("destroy", "test", "--sandbox", "--yes").code == 0
+    objects = store.objects(process.file_of(slow.root / sandbox.FOLDER))
+    assert [each for each in objects if each.kind.startswith("linode.")] == []
 
 
 @pytest.mark.parametrize(("typed", "code"), [("us-centrall", 2), ("", 2), ("us-central", 0)])
@@ -65,7 +84,7 @@ def test_real_production_is_destroyed_only_after_its_name_is_typed(checkout: Che
     terminal.type(typed + ENTER)
     assert terminal.end() == code
     changed = [call.arguments[0] for call in checkout.calls()[1:]]
-    assert changed == (["state", "destroy"] if code == 0 else [])
+    assert changed == (["stack", "state", "destroy", "stack"] if code == 0 else [])
 
 
 STUBBORN = """\

@@ -42,9 +42,12 @@ def test_an_agreed_update_runs_the_engine_with_its_plan_shown(real: Checkout) ->
 
 def test_an_agreed_destroy_unprotects_first_and_excludes_nothing(real: Checkout) -> None:
     assert real.run("destroy", "test", "--yes").code == 0
+    export = ["stack", "export", "--non-interactive", "--stack", "test"]
     assert commands(real.calls())[1:] == [
+        export,
         ["state", "unprotect", "--all", "--yes", "--non-interactive", "--stack", "test"],
         ["destroy", "--yes", "--non-interactive", "--stack", "test"],
+        export,
     ]
 
 
@@ -100,8 +103,12 @@ def test_each_missing_input_is_named_with_the_line_that_sets_it(checkout: Checko
     assert ended.code == 2
     required = settings.required_inputs(settings.load(checkout.root, "us-central"))
     assert [line.rpartition("; ")[2] for line in ended.errors.splitlines()] == [
-        f"pulumi config set {'--secret ' if each.secret else ''}{each.key} --stack us-central" for each in required
+        f"pulumi config set {'--secret ' if each.secret else ''}{each.key} --stack us-central"
+        f"{' < FILE' if each.of_lines else ''}"
+        for each in required
     ]
+    assert "pulumi config set --secret linode:token --stack us-central\n" in ended.errors
+    assert "pulumi config set --secret chat-tonic:originKey --stack us-central < FILE\n" in ended.errors
     assert checkout.calls() == []
 
 
@@ -193,7 +200,7 @@ def test_a_state_on_this_machine_is_refused_for_changes(real: Checkout, choose: 
 def test_a_state_on_this_machine_can_be_read_or_insisted_on(real: Checkout, task: list[str]) -> None:
     put_backend_into_environment(real, "file:///var/lib/state")
     assert real.run(task[0], "test", *task[1:]).code == 0
-    assert real.calls()[-1].arguments[0] == task[0]
+    assert task[0] in [call.arguments[0] for call in real.calls()]
 
 
 @ways_to_choose_a_backend
@@ -259,3 +266,22 @@ def test_a_real_run_is_kept_away_from_a_sandbox(real: Checkout) -> None:
     for call in real.calls():
         assert not call.environment.keys() & leading_there.keys()
         assert call.environment["PULUMI_BACKEND_URL"] == "s3://chat-tonic-state"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("{", "it is not YAML"),
+        ("- a", "its top is a list"),
+        ("name: chat-tonic\nbackend: s3://state\n", "backend: it holds no keys"),
+    ],
+)
+@pytest.mark.parametrize("where", [[], ["--sandbox"]])
+def test_a_broken_project_file_is_refused_by_name(
+    checkout: Checkout, content: str, what: str, where: list[str]
+) -> None:
+    (checkout.root / "Pulumi.yaml").write_text(content)
+    ended = checkout.run("preview", "test", *where)
+    assert ended.code == 2
+    assert f"Pulumi.yaml: {what}" in ended.errors
+    assert "Traceback" not in ended.errors

@@ -111,7 +111,7 @@ def test_a_damaged_file_stops_it_from_starting_and_stays_as_it_is(folder: Path) 
     process.start(folder)
     process.stop(folder)
     process.file_of(folder).write_bytes(b"not a database at all")
-    with pytest.raises(SandboxError, match=r"sandbox\.sqlite is damaged.*Move it away, or reset the sandbox"):
+    with pytest.raises(SandboxError, match=r"sandbox\.sqlite is damaged.*Reset the sandbox"):
         process.start(folder)
     assert process.file_of(folder).read_bytes() == b"not a database at all"
 
@@ -153,7 +153,7 @@ def test_the_id_that_a_killed_one_left_behind_is_nobodys(folder: Path) -> None:
 def test_settings_that_are_damaged_are_named(folder: Path) -> None:
     folder.mkdir()
     (folder / "sandbox.json").write_text("{")
-    with pytest.raises(SandboxError, match=r"sandbox\.json is damaged .* delete it"):
+    with pytest.raises(SandboxError, match=r"sandbox\.json is damaged .* reset the sandbox"):
         process.start(folder)
 
 
