@@ -39,7 +39,7 @@ def test_what_comes_from_another_resource_is_written_as_a_reference_to_it() -> N
     assert node["inputs"]["address"] == {"output": [server, "private_ip_address", "str", ":443"]}
     assert node["inputs"]["config_id"] == {"output": ["region-production-api-lb-https", "id", "int", ""]}
     assert node["inputs"]["weight"] == 100
-    assert node["resources"] == {"deleted_with": "region-production-api-lb-balancer"}
+    assert named("region-production-api-g1-1-firewall")["resources"] == {"deleted_with": server}
     access = named("region-production-database-access")
     assert {"output": [server, "ip_address", "str", "/32"]} in access["inputs"]["allow_lists"]
 
