@@ -107,6 +107,7 @@ def project(root: Path, name: str, stack: Stack, found: Engine, say: Callable[[s
     Raises:
         Failed: the clouds don't start, or the engine refuses.
     """
+    project_file = _yaml(_project_file(root))
     running = start(root)
     folder = root / FOLDER
     home = folder / "home" / name
@@ -129,7 +130,7 @@ def project(root: Path, name: str, stack: Stack, found: Engine, say: Callable[[s
         for each in (folder / BACKEND, home.parent, home):
             each.mkdir(mode=0o700, exist_ok=True)
         _write(folder / BACKEND / MARK, "The state of runs with --sandbox. A run for real refuses to use it.\n")
-        _write(folder / "Pulumi.yaml", _yaml(_project_file(root)))
+        _write(folder / "Pulumi.yaml", project_file)
         if not (folder / PASSPHRASE).exists():
             _write(folder / PASSPHRASE, secrets.token_urlsafe(32))
         _configure(prepared, stack)
