@@ -1,9 +1,7 @@
 """A checkout of its own for a test: the real program and engine on a sandbox that nobody else uses."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -15,11 +13,10 @@ from components import settings
 from operations import engine, sandbox
 from operations.project import Project
 from sandbox import process, store
+from sandbox.cloudflare import STANDING
 from sandbox.engine import cloudflare, linode
 from tests.configuration import REMOVED, ROOT, change_platform, change_stack, copy_of_the_committed_files
 
-# Settings that a zone or a database always has are no objects that an update makes.
-SETTINGS = {"cloudflare.zone", "cloudflare.zone_setting", "cloudflare.origin_pulls_settings"}
 KINDS = {resource.token: resource.kind for resource in (*linode.RESOURCES, *cloudflare.RESOURCES)}
 ACCESS = "linode:index/databaseAccessControls:DatabaseAccessControls"
 
@@ -92,14 +89,6 @@ class Checkout:
             yield from running.stdout or ()
             self.code = running.wait()
 
-    def kill_sandbox(self) -> None:
-        """Kill the sandbox's process, as a power cut of it would."""
-        running = process.status(self.folder)
-        assert running
-        os.kill(running.pid, signal.SIGKILL)
-        while process.status(self.folder):
-            pass
-
     def resources(self) -> list[dict[str, Any]]:
         """Return the state's resources that are neither components nor providers."""
         exported = json.loads(engine.ask(self.project(), "stack", "export"))
@@ -108,7 +97,7 @@ class Checkout:
     def objects(self) -> set[tuple[str, str]]:
         """Return kind and id of every object that the clouds hold, but for settings."""
         return {
-            (each.kind, each.id) for each in store.objects(process.file_of(self.folder)) if each.kind not in SETTINGS
+            (each.kind, each.id) for each in store.objects(process.file_of(self.folder)) if each.kind not in STANDING
         }
 
     def events(self, after: int = 0) -> list[store.Event]:
@@ -118,7 +107,7 @@ class Checkout:
     def assert_objects_are_resources(self) -> None:
         """Assert that the clouds hold exactly what the state knows, nothing twice."""
         known = [(KINDS[each["type"]], each["id"]) for each in self.resources() if each["type"] != ACCESS]
-        known = [each for each in known if each[0] not in SETTINGS]
+        known = [each for each in known if each[0] not in STANDING]
         assert Counter(known) == Counter(self.objects())
 
     def snapshot(self) -> Path:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from sandbox import process
+from sandbox.cloudflare import STANDING
 from tests.configuration import ROOT
-from tests.engine.checkout import ACCESS, KINDS, SETTINGS, Checkout, make_small
+from tests.engine.checkout import ACCESS, KINDS, Checkout, make_small
 
 UP = ("up", "--yes", "--skip-preview", "--parallel", "1")
 READY_WITHIN = 60.0  # seconds
@@ -92,7 +93,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
 
 def write_of(resource: dict[str, Any]) -> Write:
     kind = KINDS[resource["type"]]
-    updates = resource["type"] == ACCESS or kind in SETTINGS  # of a database and of a zone that are there
+    updates = resource["type"] == ACCESS or kind in STANDING  # of a database and of a zone that are there
     id_ = resource["id"].removesuffix(":postgresql")
     if kind == "cloudflare.zone_setting":
         id_ = f"{resource['inputs']['zoneId']}/{id_}"
