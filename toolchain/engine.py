@@ -65,13 +65,25 @@ def ensure(say: cache.Say) -> Engine:
 
 _NO_PROXY = ("no_proxy", "NO_PROXY")
 
+PARALLEL = "16"
+"""Operations at once, unless PULUMI_PARALLEL says otherwise. They wait for the clouds, not for processors; the
+engine's default of four a core lets a region's servers queue for one another on a small machine."""
+
 
 def _engine(pulumi: Path) -> Engine:
     # The environment's programs come first: the language host runs the `python3` that it finds on the PATH.
     path = [str(Path(sys.prefix, "bin")), str(pulumi.parent), os.environ.get("PATH", os.defpath)]
     # Engine, program and providers talk over the loopback, which no proxy must get (pulumi/pulumi#2651).
     direct = {name: ",".join(filter(None, [os.environ.get(name), "localhost,127.0.0.1"])) for name in _NO_PROXY}
-    return Engine(pulumi, {"PATH": os.pathsep.join(path), "PULUMI_SKIP_UPDATE_CHECK": "true", **direct})
+    return Engine(
+        pulumi,
+        {
+            "PATH": os.pathsep.join(path),
+            "PULUMI_PARALLEL": os.environ.get("PULUMI_PARALLEL", PARALLEL),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            **direct,
+        },
+    )
 
 
 def _on_path(_: cache.Say) -> Path:
