@@ -230,11 +230,10 @@ def test_the_environment_puts_the_python_that_has_the_packages_before_the_engine
 
 @pytest.mark.parametrize(("said", "parallel"), [({}, "16"), ({"PULUMI_PARALLEL": "3"}, "3")])
 def test_the_engine_does_sixteen_operations_at_once_unless_somebody_says_otherwise(
-    said: dict[str, str], parallel: str, put_program: PutProgram, monkeypatch: pytest.MonkeyPatch
+    said: dict[str, str], parallel: str, program: PutProgram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PULUMI_PARALLEL", raising=False)
     for name, value in said.items():
         monkeypatch.setenv(name, value)
-    put_program("pulumi", f"echo v{engine.VERSION}")
-    put_program(engine.HOST, "")
+    put_pulumi(program, engine.VERSION)
     assert engine.ensure(print).environment["PULUMI_PARALLEL"] == parallel
