@@ -9,7 +9,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from sandbox import ids
 from sandbox.store import Record, Store, Transaction
@@ -44,11 +47,13 @@ def not_found(code: int = 1001) -> Refused:
 class Field:
     """The rule of one writable field, by which both creating and updating go.
 
-    `fixed` ones are only read at creation; `hidden` ones are not in the object's own answer but at an address of
+    `shape` is the Python type of its JSON value, nested ones included. `fixed` ones are only read at creation;
+    `hidden` ones are not in the object's own answer but at an address of
     their own, `write_only` ones in no answer at all. `default` is what the API fills in, `normal` how it writes what
     was given.
     """
 
+    shape: Any = str
     required: bool = False
     length: tuple[int, int] | None = None
     pattern: str | None = None
@@ -61,8 +66,16 @@ class Field:
     default: Any = None
     normal: Callable[[Any], Any] | None = None
 
+    def read(self, name: str, value: Any) -> Any:
+        """The value without what the API does not know in it. Raises Refused where its shape is another."""
+        try:
+            return _adapter(self.shape).validate_python(value, strict=True)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False, include_context=False)
+        raise Refused(400, *(Problem(f"is not valid: {each['msg']}", _place(name, each["loc"])) for each in found))
+
     def problems(self, name: str, value: Any) -> Iterator[Problem]:
-        """What is wrong with a value that was given."""
+        """What is wrong with a value of the right shape."""
         if isinstance(value, str) and self.length and not self.length[0] <= len(value) <= self.length[1]:
             least, most = self.length
             yield Problem(f"{_title(name)} must be between {least} and {most} characters", name)
@@ -75,9 +88,30 @@ class Field:
             yield Problem(f"{_title(name)} must be between {self.within[0]} and {self.within[1]}", name)
 
 
+Number = float | int
+"""The shape of what may have decimals."""
+
+
+@cache
+def _adapter(shape: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(shape)
+
+
+def _place(name: str, location: Iterable[object]) -> str:
+    """Where in a field something is: the positions of lists and the names of keys, without pydantic's own words."""
+    return ".".join((name, *(str(part) for part in location if isinstance(part, int) or str(part).isidentifier())))
+
+
+Course = tuple[tuple[str, float], ...]
+"""The states that an object goes through before it is what was asked, each with its seconds at the cloud."""
+
+
 @dataclass
 class Change:
-    """One creation or update while it is judged: rules read it, `complete` fills in what only the cloud knows."""
+    """One creation or update while it is judged: rules read it, `complete` fills in what only the cloud knows.
+
+    `action` is what is done to the object: "create", "update", or an action of its kind's own.
+    """
 
     tx: Transaction
     account: str
@@ -87,10 +121,15 @@ class Change:
     before: Body | None
     body: Body
     private: Body
+    action: str
 
     def value(self, name: str) -> Any:
         """A field's value after the change, wherever it is kept."""
         return self.private.get(name) if self.kind.is_private(name) else self.body.get(name)
+
+    def set(self, name: str, value: Any) -> None:
+        """Gives a field a value, wherever it is kept."""
+        (self.private if self.kind.is_private(name) else self.body)[name] = value
 
     def changed(self, *names: str) -> bool:
         """Whether one of these fields was given and is not what it was."""
@@ -105,7 +144,7 @@ class Change:
 Rule = Callable[[Change], Iterable[Problem]]
 
 
-def _nothing(_: Any) -> tuple[()]:
+def _nothing(*_: Any) -> tuple[()]:
     return ()
 
 
@@ -127,7 +166,8 @@ class Kind:
     (relation, target); when a target is deleted, its "entity:KIND" links' objects go with it. `present` makes the
     object's own answer, `beside` what is answered at addresses below its own, `reveal` (of body and private) what
     only the answer to its creation shows. `keeps`: what forbids deleting it, by the relation of the links to it: the
-    status and what is said.
+    status and what is said. `course` is what the object goes through at a change; while it does, whatever has a
+    course again is refused as `busy`. `notices` tells the account of a change, by its action.
     """
 
     name: str
@@ -145,8 +185,11 @@ class Kind:
     keeps: Mapping[str, tuple[int, Problem]] = field(default_factory=dict)
     limit: int | None = None
     over_limit: Problem = Problem("Account limit reached")
+    course: Callable[[Change], Course] = _nothing
+    busy: Problem = Problem("Linode busy.")
+    notices: Callable[[Transaction, Record, str], None] = _nothing  # type: ignore[assignment]
     stamps: tuple[str, str] = ("created", "updated")
-    clock: Callable[[], str] = lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    time: Callable[[datetime], str] = lambda now: now.strftime("%Y-%m-%dT%H:%M:%S")
 
     def is_private(self, name: str) -> bool:
         """Whether a field is not in the object's own answer."""
@@ -181,7 +224,7 @@ class Model:
             parent_kind, parent = kind.parent(given)
             _owned(tx, account, parent_kind, parent)
         whole = {name: given.get(name, rule.default) for name, rule in kind.fields.items()}
-        change = Change(tx, account, kind, "", given, None, *_parted(kind, whole))
+        change = Change(tx, account, kind, "", given, None, *_parted(kind, whole), "create")
         self._judge(change)
         if kind.limit is not None and tx.count(kind.name, account) >= kind.limit:
             raise Refused(400, kind.over_limit)
@@ -196,10 +239,10 @@ class Model:
             change.id = str(change.body["id"])
         elif kind.taken and tx.get(kind.name, key):  # another account's: such a name is one in the whole cloud
             raise Refused(400, kind.taken)
-        change.body |= dict.fromkeys(kind.stamps, kind.clock())
+        change.body |= dict.fromkeys(kind.stamps, kind.time(tx.now))
         kind.complete(change)
         tx.born(kind.name, account, key)
-        return self._write(change, "create") | kind.reveal(change.body, change.private)
+        return self._write(change) | kind.reveal(change.body, change.private)
 
     def read(self, account: str, kind: str, identity: object) -> Body:
         """The object as the API presents it."""
@@ -214,12 +257,30 @@ class Model:
             kept = {name: value for name, value in record.private.items() if not kind.is_secret(name)}
             return {**kept, **kind.beside(tx, record), **kind.present(tx, record)}
 
+    def remaining(self, account: str, kind: str, identity: object) -> float:
+        """The seconds until an object has arrived at the end of its course; 0 where it is there, or there is none."""
+        with self._store.transaction() as tx:
+            record = tx.get(kind, identity)
+            there = record is None or record.account != account
+            return 0.0 if there or record is None else max(0.0, arrives(record.private) - tx.now.timestamp())
+
     def select(self, account: str, kind: str) -> list[Body]:
         """An account's objects of a kind, by natural key."""
         with self._store.transaction() as tx:
             return [self.kinds[kind].present(tx, record) for record in tx.select(kind, account)]
 
-    def update(self, account: str, kind_name: str, identity: object, given: Body) -> Body:
+    def page(self, account: str, kind: str, parent: str | None, start: int, count: int) -> tuple[list[Body], int]:
+        """Some of an account's objects of a kind, by natural key, of one parent ("kind/id") or of all; and how many."""
+        with self._store.transaction() as tx:
+            found = tx.page(kind, account, parent, start, count)
+            return [self.kinds[kind].present(tx, record) for record in found], tx.size(kind, account, parent)
+
+    def find(self, account: str, kind: str, key: str) -> list[Body]:
+        """An account's objects of a kind with that natural key."""
+        with self._store.transaction() as tx:
+            return [self.kinds[kind].present(tx, record) for record in tx.find(kind, account, key)]
+
+    def update(self, account: str, kind_name: str, identity: object, given: Body, action: str = "update") -> Body:
         """Changes the fields given (None: back to the API's default); returns the object as it is now."""
         kind = self.kinds[kind_name]
         given = {name: value for name, value in given.items() if name in kind.fields}
@@ -228,14 +289,14 @@ class Model:
             defaulted = {name: kind.fields[name].default if value is None else value for name, value in given.items()}
             body, private = _parted(kind, defaulted)
             after = {**record.body, **body}, {**record.private, **private}
-            change = Change(tx, account, kind, record.id, given, record.body, *after)
+            change = Change(tx, account, kind, record.id, given, record.body, *after, action)
             self._judge(change)
             key = kind.key(change.body)
             if kind.taken and any(other.id != record.id for other in tx.find(kind.name, account, key)):
                 raise Refused(400, kind.taken)
-            change.body[kind.stamps[1]] = kind.clock()
+            change.body[kind.stamps[1]] = kind.time(tx.now)
             kind.complete(change)
-            return self._write(change, "update")
+            return self._write(change)
 
     def delete(self, account: str, kind: str, identity: object) -> None:
         """Deletes an object and what belongs to it."""
@@ -244,12 +305,12 @@ class Model:
 
     def _judge(self, change: Change) -> None:
         rules = change.kind.fields
-        found = [
-            problem
-            for name, value in change.given.items()
-            if value is not None
-            for problem in rules[name].problems(name, value)
-        ]
+        found: list[Problem] = []
+        for name, value in change.given.items():
+            if value is not None:
+                change.given[name] = known = rules[name].read(name, value)
+                change.set(name, known)
+                found += rules[name].problems(name, known)
         if change.before is not None:
             fixed = [name for name in change.given if rules[name].fixed and change.changed(name)]
             found += [Problem(f"{name} cannot be changed", name) for name in fixed]
@@ -261,14 +322,20 @@ class Model:
             if rule.normal and change.body[name] is not None:
                 change.body[name] = rule.normal(change.body[name])
 
-    def _write(self, change: Change, action: str) -> Body:
+    def _write(self, change: Change) -> Body:
         kind, parent = change.kind, None
+        course = kind.course(change)
+        if course:
+            if state(change.tx, change.private) is not None:
+                raise Refused(400, kind.busy)
+            change.private["course"] = _timetable(change.tx, course)
         if kind.parent:
             parent = "/".join(str(part) for part in kind.parent(change.body))
         record = Record(
             kind.name, change.id, change.account, kind.key(change.body), parent, change.body, change.private
         )
-        change.tx.put(record, kind.links(change.body), action)
+        change.tx.put(record, kind.links(change.body), "create" if change.before is None else "update")
+        kind.notices(change.tx, record, change.action)
         return kind.present(change.tx, _owned(change.tx, change.account, kind.name, change.id))
 
     def _remove(self, tx: Transaction, record: Record) -> None:
@@ -279,6 +346,32 @@ class Model:
         for dependent in dependents:
             self._remove(tx, dependent)
         tx.remove(record)
+        self.kinds[record.kind].notices(tx, record, "delete")
+
+
+def state(tx: Transaction, private: Body) -> str | None:
+    """The state in which an object is on its course now; None when it has arrived."""
+    now = tx.now.timestamp()
+    return next((name for name, until in private.get("course") or () if now < until), None)
+
+
+def arrives(private: Body) -> float:
+    """The time (seconds since 1970) at which an object has arrived; 0 where it never was on a course."""
+    course = private.get("course") or ()
+    return float(course[-1][1]) if course else 0.0
+
+
+def moment(seconds: float) -> datetime:
+    """The moment that is so many seconds after 1970 began."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _timetable(tx: Transaction, course: Course) -> list[tuple[str, float]]:
+    table, elapsed = [], 0.0
+    for name, seconds in course:
+        elapsed += seconds
+        table.append((name, tx.after(elapsed)))
+    return table
 
 
 def _parted(kind: Kind, whole: Body) -> tuple[Body, Body]:

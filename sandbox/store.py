@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x43545342  # "CTSB" in the file's header: a file of another program is never taken for ours
 
 SCHEMA = f"""
@@ -45,6 +45,11 @@ CREATE TABLE event (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, account TEXT NOT NULL, action TEXT NOT NULL,
     kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL
 );
+CREATE TABLE notice (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, entity TEXT NOT NULL, body TEXT NOT NULL
+);
+CREATE INDEX notice_account ON notice (account, id);
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -82,13 +87,38 @@ class Event:
 
 
 class Transaction:
-    """The file as one transaction sees and changes it.
+    """The file as one transaction sees and changes it, at one moment: `now`, by the clouds' own clock.
 
     Where the planner could take a worse index than the one meant (it knows no sizes), the query names it.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, latency: float = 0.0) -> None:
         self._sql = connection
+        self._latency = latency
+        self.now = datetime.now(UTC) + timedelta(seconds=float(self.setting("ahead", 0.0)))
+
+    def after(self, seconds: float) -> float:
+        """The time (seconds since 1970) at which what takes the cloud that long and begins now will be done."""
+        return self.now.timestamp() + seconds * self._latency
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """What is set under a name for the clouds as a whole."""
+        row = self._sql.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+        return json.loads(row[0]) if row else default
+
+    def set(self, name: str, value: Any) -> None:
+        """Sets something for the clouds as a whole."""
+        self._sql.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, json.dumps(value)))
+
+    def give_notice(self, account: str, entity: str, body: dict[str, Any]) -> None:
+        """Tells an account what happens to an entity ("type/id")."""
+        row = (account, entity, json.dumps(body))
+        self._sql.execute("INSERT INTO notice (account, entity, body) VALUES (?, ?, ?)", row)
+
+    def notices(self, account: str) -> list[dict[str, Any]]:
+        """What an account was told, newest first, each with its id."""
+        query = "SELECT id, body FROM notice WHERE account = ? ORDER BY id DESC"
+        return [{"id": number, **json.loads(body)} for number, body in self._sql.execute(query, (account,))]
 
     def get(self, kind: str, identity: object) -> Record | None:
         """The object of that kind with that id."""
@@ -104,6 +134,20 @@ class Transaction:
         """An account's objects of a kind, ordered by natural key."""
         query = f"{_SELECT} INDEXED BY object_key WHERE kind = ? AND account = ? ORDER BY key"
         return [_record(row) for row in self._sql.execute(query, (kind, account))]
+
+    def page(self, kind: str, account: str, parent: str | None, start: int, count: int) -> list[Record]:
+        """Some of an account's objects of a kind, of one parent ("kind/id") or of all, ordered by id."""
+        above, values = (" AND parent = ?", (parent,)) if parent else ("", ())
+        index = "object_parent" if parent else "object_key"
+        query = f"{_SELECT} INDEXED BY {index} WHERE kind = ? AND account = ?{above} ORDER BY key LIMIT ? OFFSET ?"
+        return [_record(row) for row in self._sql.execute(query, (kind, account, *values, count, start))]
+
+    def size(self, kind: str, account: str, parent: str | None) -> int:
+        """How many objects of a kind an account has, of one parent or of all."""
+        if not parent:
+            return self.count(kind, account)
+        query = "SELECT count(*) FROM object INDEXED BY object_parent WHERE parent = ? AND kind = ? AND account = ?"
+        return int(self._sql.execute(query, (parent, kind, account)).fetchone()[0])
 
     def children(self, kind: str, identity: object) -> list[Record]:
         """What belongs to an object, ordered by kind and natural key."""
@@ -168,7 +212,7 @@ class Transaction:
         self._sql.execute(
             "INSERT INTO event (time, account, action, kind, id, body) VALUES (?, ?, ?, ?, ?, ?)",
             (
-                *(datetime.now(UTC).isoformat(), record.account, action, record.kind, record.id),
+                *(self.now.isoformat(), record.account, action, record.kind, record.id),
                 json.dumps(record.body),
             ),
         )
@@ -177,11 +221,13 @@ class Transaction:
 class Store:
     """The open file. One process at a time opens it to write: `server` holds a lock while it does.
 
-    Raises StoreError when the file is damaged, of another version or another program's.
+    `latency` scales the time that the clouds take (0: none). Raises StoreError when the file is damaged, of another
+    version or another program's.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, latency: float = 0.0) -> None:
         self._guard = threading.RLock()
+        self._latency = latency
         if file.exists():
             _examine(file)
         else:
@@ -196,7 +242,7 @@ class Store:
         with self._guard:
             self._sql.execute("BEGIN IMMEDIATE")
             try:
-                yield Transaction(self._sql)
+                yield Transaction(self._sql, self._latency)
             except BaseException:
                 self._sql.execute("ROLLBACK")
                 raise

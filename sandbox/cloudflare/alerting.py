@@ -2,10 +2,18 @@
 
 from collections.abc import Iterator
 
+from typing_extensions import TypedDict
+
 from sandbox.cloudflare import rules
 from sandbox.model import Change, Field, Kind, Problem
 
 NAME = "cloudflare.notification_policy"
+
+
+class _Mechanism(TypedDict, total=False):
+    id: str
+
+
 ALERTS = (
     "load_balancing_health_alert",
     "load_balancing_pool_enablement_alert",
@@ -31,10 +39,10 @@ KINDS = (
             "account_id": Field(required=True, fixed=True),
             "name": Field(required=True, length=(1, 256)),
             "alert_type": Field(required=True, choices=ALERTS),
-            "mechanisms": Field(required=True),
+            "mechanisms": Field(dict[str, list[_Mechanism] | None], required=True),
             "description": Field(default=""),
-            "enabled": Field(default=True),
-            "filters": Field(),
+            "enabled": Field(bool, default=True),
+            "filters": Field(dict[str, object]),
             "alert_interval": Field(),
         },
         key=lambda body: str(body["name"]),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sandbox.cloudflare import rules
-from sandbox.model import Change, Field, Kind, Problem
+from sandbox.model import Change, Field, Kind, Number, Problem
 
 NAME = "cloudflare.dns_record"
 TYPES = ("A", "AAAA", "CNAME", "TXT", "MX", "NS", "PTR", "CAA", "SRV", "HTTPS", "SVCB", "TLSA", "SSHFP", "URI")
@@ -54,12 +54,12 @@ KINDS = (
             "name": Field(required=True),
             "type": Field(required=True, fixed=True, choices=TYPES),
             "content": Field(required=True),
-            "ttl": Field(default=_AUTOMATIC),
-            "proxied": Field(default=False),
-            "priority": Field(within=(0, 65_535)),
+            "ttl": Field(Number, default=_AUTOMATIC),
+            "proxied": Field(bool, default=False),
+            "priority": Field(Number, within=(0, 65_535)),
             "comment": Field(length=(0, 100)),
-            "tags": Field(default=(), normal=sorted),
-            "settings": Field(),
+            "tags": Field(list[str], default=(), normal=sorted),
+            "settings": Field(dict[str, object]),
         },
         key=lambda body: "{zone_id}/{name}/{type}/{content}".format(**body),
         taken=Problem("An identical record already exists.", code=81_058),

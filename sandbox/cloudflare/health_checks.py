@@ -2,12 +2,32 @@
 
 from collections.abc import Iterator
 
+from typing_extensions import TypedDict
+
 from sandbox.cloudflare import rules
 from sandbox.model import Body, Change, Field, Kind, Problem, is_address
 
 NAME = "cloudflare.health_check"
 LEAST_INTERVAL = 5  # seconds
 REGIONS = ("WNAM", "ENAM", "WEU", "EEU", "NSAM", "SSAM", "OC", "ME", "NAF", "SAF", "IN", "SEAS", "NEAS", "ALL_REGIONS")
+
+
+class _Http(TypedDict, total=False):
+    method: str
+    path: str
+    port: int
+    expected_codes: list[str] | None
+    expected_body: str | None
+    follow_redirects: bool
+    allow_insecure: bool
+    header: dict[str, list[str]] | None
+
+
+class _Tcp(TypedDict, total=False):
+    method: str
+    port: int
+
+
 _HTTP: Body = {
     "method": "GET",
     "path": "/",
@@ -55,16 +75,16 @@ KINDS = (
             "name": Field(required=True, pattern=r"[a-zA-Z0-9_-]+", says="only letters, digits, _ and - are allowed"),
             "address": Field(required=True),
             "type": Field(choices=("HTTP", "HTTPS", "TCP"), default="HTTP"),
-            "interval": Field(default=60),
-            "retries": Field(within=(0, 5), default=2),
-            "timeout": Field(within=(1, 10), default=5),
-            "consecutive_fails": Field(within=(1, 10), default=1),
-            "consecutive_successes": Field(within=(1, 10), default=1),
-            "check_regions": Field(),
+            "interval": Field(int, default=60),
+            "retries": Field(int, within=(0, 5), default=2),
+            "timeout": Field(int, within=(1, 10), default=5),
+            "consecutive_fails": Field(int, within=(1, 10), default=1),
+            "consecutive_successes": Field(int, within=(1, 10), default=1),
+            "check_regions": Field(list[str]),
             "description": Field(default=""),
-            "suspended": Field(default=False),
-            "http_config": Field(),
-            "tcp_config": Field(),
+            "suspended": Field(bool, default=False),
+            "http_config": Field(_Http),
+            "tcp_config": Field(_Tcp),
         },
         key=lambda body: f"{body['zone_id']}/{body['name']}",
         taken=Problem("a health check with that name already exists", "name"),

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from sandbox.cloudflare import rules
-from sandbox.model import Body, Change, Field, Kind, Problem, is_address
+from sandbox.model import Body, Change, Field, Kind, Number, Problem, is_address
 
 LOAD_BALANCER = "cloudflare.load_balancer"
 POOL = "cloudflare.pool"
@@ -38,6 +40,18 @@ STEERING = (
     "least_connections",
     "",
 )
+
+
+class _Origin(TypedDict, total=False):
+    name: str
+    address: str
+    enabled: bool
+    weight: Number
+    port: int
+    header: dict[str, list[str]] | None
+    virtual_network_id: str | None
+
+
 _IN_USE = 1005
 
 
@@ -140,19 +154,19 @@ KINDS = (
         fields={
             "account_id": Field(required=True, fixed=True),
             "type": Field(choices=("http", "https", "tcp", "udp_icmp", "icmp_ping", "smtp"), default="http"),
-            "interval": Field(default=60),
-            "retries": Field(within=(0, 5), default=2),
-            "timeout": Field(within=(1, 10), default=5),
+            "interval": Field(int, default=60),
+            "retries": Field(int, within=(0, 5), default=2),
+            "timeout": Field(int, within=(1, 10), default=5),
             "method": Field(default=""),
             "path": Field(default=""),
-            "port": Field(),
+            "port": Field(int),
             "expected_codes": Field(default=""),
             "expected_body": Field(default=""),
-            "follow_redirects": Field(default=False),
-            "allow_insecure": Field(default=False),
-            "header": Field(),
-            "consecutive_up": Field(within=(0, 10)),
-            "consecutive_down": Field(within=(0, 10)),
+            "follow_redirects": Field(bool, default=False),
+            "allow_insecure": Field(bool, default=False),
+            "header": Field(dict[str, list[str]]),
+            "consecutive_up": Field(int, within=(0, 10)),
+            "consecutive_down": Field(int, within=(0, 10)),
             "probe_zone": Field(default=""),
             "description": Field(default=""),
         },
@@ -169,18 +183,18 @@ KINDS = (
         fields={
             "account_id": Field(required=True, fixed=True),
             "name": Field(required=True, pattern=r"[a-zA-Z0-9_-]+", says="only letters, digits, _ and - are allowed"),
-            "origins": Field(required=True),
+            "origins": Field(list[_Origin], required=True),
             "description": Field(default=""),
-            "enabled": Field(default=True),
-            "minimum_origins": Field(within=(0, LIMIT), default=1),
+            "enabled": Field(bool, default=True),
+            "minimum_origins": Field(int, within=(0, LIMIT), default=1),
             "monitor": Field(),
-            "check_regions": Field(),
-            "latitude": Field(within=(-90, 90)),
-            "longitude": Field(within=(-180, 180)),
-            "load_shedding": Field(),
-            "origin_steering": Field(),
+            "check_regions": Field(list[str]),
+            "latitude": Field(Number, within=(-90, 90)),
+            "longitude": Field(Number, within=(-180, 180)),
+            "load_shedding": Field(dict[str, object]),
+            "origin_steering": Field(dict[str, object]),
             "notification_email": Field(default=""),
-            "notification_filter": Field(),
+            "notification_filter": Field(dict[str, object]),
         },
         key=lambda body: str(body["name"]),
         taken=Problem("a pool with that name already exists", "name"),
@@ -197,24 +211,24 @@ KINDS = (
         fields={
             "zone_id": Field(required=True, fixed=True),
             "name": Field(required=True),
-            "default_pools": Field(required=True),
+            "default_pools": Field(list[str], required=True),
             "fallback_pool": Field(required=True),
-            "region_pools": Field(default={}),
-            "country_pools": Field(default={}),
-            "pop_pools": Field(default={}),
+            "region_pools": Field(dict[str, list[str]], default={}),
+            "country_pools": Field(dict[str, list[str]], default={}),
+            "pop_pools": Field(dict[str, list[str]], default={}),
             "description": Field(default=""),
-            "enabled": Field(default=True),
-            "proxied": Field(default=False),
-            "ttl": Field(),
+            "enabled": Field(bool, default=True),
+            "proxied": Field(bool, default=False),
+            "ttl": Field(Number),
             "steering_policy": Field(choices=STEERING),
             "session_affinity": Field(choices=("none", "cookie", "ip_cookie", "header", ""), default="none"),
-            "session_affinity_ttl": Field(),
-            "session_affinity_attributes": Field(),
-            "adaptive_routing": Field(),
-            "location_strategy": Field(),
-            "random_steering": Field(),
-            "networks": Field(default=("cloudflare",)),
-            "rules": Field(default=()),
+            "session_affinity_ttl": Field(Number),
+            "session_affinity_attributes": Field(dict[str, object]),
+            "adaptive_routing": Field(dict[str, object]),
+            "location_strategy": Field(dict[str, object]),
+            "random_steering": Field(dict[str, object]),
+            "networks": Field(list[str], default=("cloudflare",)),
+            "rules": Field(list[dict[str, object]], default=()),
         },
         key=lambda body: str(body["name"]),
         taken=Problem("a load balancer with that name already exists", "name"),

@@ -51,7 +51,7 @@ def _complete(change: Change) -> None:
 KINDS = (
     Kind(
         SETTINGS,
-        fields={"zone_id": Field(required=True, fixed=True), "enabled": Field(required=True)},
+        fields={"zone_id": Field(required=True, fixed=True), "enabled": Field(bool, required=True)},
         key=lambda body: str(body["zone_id"]),
         taken=Problem("The zone has these settings already"),
         parent=rules.in_zone,

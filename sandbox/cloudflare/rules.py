@@ -3,7 +3,6 @@
 import ipaddress
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from sandbox import ids
@@ -14,7 +13,7 @@ ZONE = "cloudflare.zone"
 STYLE: dict[str, Any] = {
     "make_id": ids.hexadecimal,
     "stamps": ("created_on", "modified_on"),
-    "clock": lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    "time": lambda now: now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
 }
 _HOST = re.compile(
     r"(?=.{1,253}$)(?:\*\.)?(?:[a-zA-Z0-9_](?:[a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?)(?:\.[a-zA-Z0-9_](?:[a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?)*"

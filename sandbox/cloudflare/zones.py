@@ -82,7 +82,7 @@ KINDS = (
         fields={
             "zone_id": Field(required=True, fixed=True),
             "setting_id": Field(required=True, fixed=True),
-            "value": Field(required=True),
+            "value": Field(object, required=True),
         },
         key=lambda body: f"{body['zone_id']}/{body['setting_id']}",
         taken=Problem("The zone has that setting already"),

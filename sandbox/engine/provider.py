@@ -12,7 +12,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 
 from sandbox.engine import diffing
 from sandbox.engine.checks import Inspection, examine
-from sandbox.engine.resource import Properties, Resource
+from sandbox.engine.resource import Properties, Resource, now
 from sandbox.engine.values import UNKNOWN, Unknown, decode, encode
 from sandbox.model import Model, Refused
 
@@ -147,11 +147,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         try:
             made = resource.life.create(self._model, account, resource.kind, resource.body(inputs))
             identity = resource.identify(made)
+            finished = self._waited(context, resource.seconds.create)
             whole = resource.life.read(self._model, account, resource.kind, resource.locate(identity, inputs))
         except Refused as refused:
             self._refuse(context, f"Error creating a {resource.noun}", refused)
-        properties = self._encode(resource, resource.outputs({**whole, **made}, inputs))
-        self._wait(context, resource.seconds.create, resource, identity, properties)
+        properties = self._encode(resource, resource.outputs(now(made, whole), inputs))
+        if not finished:
+            self._unfinished(context, resource, identity, properties)
         return provider_pb2.CreateResponse(id=identity, properties=properties)
 
     def Read(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
@@ -191,15 +193,20 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         wanted = resource.body(new)
         fields = {name: wanted.get(name) for name in resource.fields(changed)}
         identity = resource.locate(request.id, state)
+        finished = True
         try:
             if fields:  # none where the engine only asks again after a wait that was cut short
+                self._settle(context, account, resource, identity)
                 resource.life.update(self._model, account, resource.kind, identity, fields)
+                finished = self._waited(context, resource.seconds.update)
+                finished = self._settle(context, account, resource, identity) and finished
             document = resource.life.read(self._model, account, resource.kind, identity)
         except Refused as refused:
             self._refuse(context, f"Error updating the {resource.noun} {request.id}", refused)
         kept = {**{name: value for name, value in state.items() if resource.is_computed(name)}, **new}
         properties = self._encode(resource, resource.outputs(document, kept))
-        self._wait(context, resource.seconds.update, resource, request.id, properties)
+        if not finished:
+            self._unfinished(context, resource, request.id, properties)
         return provider_pb2.UpdateResponse(properties=properties)
 
     def Delete(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
@@ -236,12 +243,19 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def _encode(self, resource: Resource, outputs: Properties) -> Any:
         return encode(outputs, resource.secret_outputs)
 
-    def _wait(
-        self, context: grpc.ServicerContext, seconds: float, resource: Resource, identity: str, properties: Any
-    ) -> None:
-        """Takes as long as the cloud would. Cut short, it says what was made, so that the state has it."""
-        if not self._connection(context).cancelled.wait(self._latency * seconds):
-            return
+    def _waited(self, context: grpc.ServicerContext, seconds: float) -> bool:
+        """Takes as long as the cloud would; whether that was not cut short."""
+        return not self._connection(context).cancelled.wait(self._latency * seconds)
+
+    def _settle(self, context: grpc.ServicerContext, account: str, resource: Resource, identity: str) -> bool:
+        """Waits, as the plugin does, until the object has arrived where earlier changes send it."""
+        remaining = self._model.remaining(account, resource.kind, identity)
+        return not self._connection(context).cancelled.wait(remaining)
+
+    def _unfinished(
+        self, context: grpc.ServicerContext, resource: Resource, identity: str, properties: Any
+    ) -> NoReturn:
+        """Says what was made when the wait for it is cut short, so that the state has it."""
         reason = f"the {resource.noun} {identity} was made; waiting for it to be ready was cancelled"
         failed = provider_pb2.ErrorResourceInitFailed(id=identity, properties=properties, reasons=[reason])
         detail = any_pb2.Any()
@@ -249,6 +263,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=reason, details=[detail])
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         context.abort(grpc.StatusCode.UNKNOWN, reason)
+        raise AssertionError  # pragma: no cover (abort raises)
 
     def _refuse(self, context: grpc.ServicerContext, doing: str, refused: Refused) -> NoReturn:
         self._fail(context, f"{doing}: {self._package.error_text(refused)}")

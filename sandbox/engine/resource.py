@@ -174,6 +174,11 @@ class Resource:
         }
 
 
+def now(made: Body, whole: Body) -> Body:
+    """An object as it is now, with what only the answer to its creation showed."""
+    return {**made, **{name: value for name, value in whole.items() if value not in _REDACTED}}
+
+
 _ABSENT = object()
 
 

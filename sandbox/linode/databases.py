@@ -3,12 +3,27 @@
 import base64
 import ipaddress
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from typing_extensions import TypedDict
 
 from sandbox import ids
 from sandbox.linode import catalog, rules
-from sandbox.model import Change, Field, Kind, Problem
+from sandbox.model import Body, Change, Course, Field, Kind, Problem, arrives, moment, state
+from sandbox.store import Record, Transaction
 
 NAME = "linode.database"
+CREATED_IN, RESIZED_IN = 780.0, 900.0  # seconds
+KEPT_DAYS = 14  # how far back a fork can go
+
+
+class _Window(TypedDict, total=False):
+    frequency: str
+    duration: int
+    day_of_week: int
+    hour_of_day: int | None
+
+
 _UPDATES = {"frequency": "weekly", "duration": 4, "day_of_week": 7, "hour_of_day": 0}  # the API's own choice
 
 
@@ -51,6 +66,24 @@ def _window(change: Change) -> Iterator[Problem]:
             yield Problem(f"{name} is not valid: {window[name]}", f"updates.{name}")
 
 
+def _course(change: Change) -> Course:
+    if change.action == "create":
+        return (("provisioning", CREATED_IN),)
+    resized = change.changed("type", "cluster_size", "engine")
+    return (("resizing", RESIZED_IN),) if resized else ()
+
+
+def _present(tx: Transaction, record: Record) -> Body:
+    shown = {**record.body, "status": state(tx, record.private) or record.body["status"]}
+    return shown | {"oldest_restore_time": _oldest(tx, record)}
+
+
+def _oldest(tx: Transaction, record: Record) -> str | None:
+    """The earliest time that a fork may be made of: its first backup, or the beginning of the days that are kept."""
+    first, kept = moment(arrives(record.private)), tx.now - timedelta(days=KEPT_DAYS)
+    return None if first > tx.now else max(first, kept).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def _complete(change: Change) -> None:
     body = change.body
     body["updates"] = {**_UPDATES, **(body["updates"] or {}), "pending": []}
@@ -81,15 +114,18 @@ KINDS = (
             "region": Field(required=True, fixed=True),
             "type": Field(required=True),
             "engine": Field(required=True),
-            "cluster_size": Field(default=1),
-            "allow_list": Field(default=(), normal=with_masks),
-            "updates": Field(),
-            "engine_config": Field(default={}),
+            "cluster_size": Field(int, default=1),
+            "allow_list": Field(list[str], default=(), normal=with_masks),
+            "updates": Field(_Window),
+            "engine_config": Field(dict[str, object], default={}),
         },
         key=lambda body: str(body["label"]),
         taken=Problem("Label must be unique among your databases", "label"),
         rules=(rules.region_offers("Managed Databases"), _offered, _allow_list, _window),
         complete=_complete,
+        course=_course,
+        busy=Problem("Cannot update a database that is not active"),
+        present=_present,
         limit=100,
         over_limit=Problem("Maximum number of databases reached"),
     ),

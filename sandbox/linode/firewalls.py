@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from sandbox.linode import instances, rules
 from sandbox.model import Body, Change, Field, Kind, Problem
 from sandbox.store import Record, Transaction
@@ -21,6 +23,34 @@ ENTITIES = {
     "nodebalancer": ("linode.node_balancer", "/v4/nodebalancers/{}"),
 }
 RULES, ADDRESSES, PORTS = 25, 255, 15  # limits: rules a firewall (in and out), addresses and ports a rule
+
+
+class _Addresses(TypedDict, total=False):
+    ipv4: list[str] | None
+    ipv6: list[str] | None
+
+
+class _Rule(TypedDict, total=False):
+    action: str
+    protocol: str
+    label: str | None
+    description: str | None
+    ports: str | None
+    addresses: _Addresses | None
+
+
+class _Rules(TypedDict, total=False):
+    inbound: list[_Rule] | None
+    inbound_policy: str
+    outbound: list[_Rule] | None
+    outbound_policy: str
+
+
+class _Entity(TypedDict):
+    id: int
+    type: str
+
+
 _POLICIES = ("ACCEPT", "DROP")
 _PROTOCOLS = ("TCP", "UDP", "ICMP", "IPENCAP")
 _WITH_PORTS = ("TCP", "UDP")
@@ -141,7 +171,7 @@ KINDS = (
         NAME,
         fields={
             "label": rules.label(3, 32, required=True),
-            "rules": Field(required=True),
+            "rules": Field(_Rules, required=True),
             "status": Field(choices=("enabled", "disabled"), default="enabled"),
             "tags": rules.TAGS,
         },
@@ -156,7 +186,10 @@ KINDS = (
     ),
     Kind(
         DEVICE,
-        fields={"firewall_id": Field(required=True, fixed=True), "entity": Field(required=True, fixed=True)},
+        fields={
+            "firewall_id": Field(int, required=True, fixed=True),
+            "entity": Field(_Entity, required=True, fixed=True),
+        },
         key=lambda body: "{firewall_id}/{entity[type]}/{entity[id]}".format(**body),
         taken=Problem("The firewall is already assigned to this entity", "id"),
         rules=(_entity,),

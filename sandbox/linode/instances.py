@@ -5,13 +5,38 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from sandbox import ids
 from sandbox.linode import catalog, placement_groups, rules
-from sandbox.model import Body, Change, Field, Kind, Problem, allocate
+from sandbox.model import Body, Change, Course, Field, Kind, Problem, allocate, state
+from sandbox.store import Record, Transaction
 
 NAME = "linode.instance"
 PUBLIC, PRIVATE = "ipv4", "private_ipv4"  # relations: who has an address
 USER_DATA_LIMIT = 65_535  # bytes, decoded
+
+
+class _Metadata(TypedDict, total=False):
+    user_data: str | None
+
+
+class _Membership(TypedDict):
+    id: int
+
+
+PROVISIONING, BOOTING, RUNNING = "provisioning", "booting", "running"
+COURSES: dict[str, Course] = {
+    "create": ((PROVISIONING, 25.0), (BOOTING, 35.0)),
+    "boot": ((BOOTING, 35.0),),
+    "reboot": (("rebooting", 45.0),),
+    "shutdown": (("shutting_down", 20.0),),
+    "resize": (("resizing", 240.0), (BOOTING, 35.0)),
+    "rebuild": (("rebuilding", 60.0), (BOOTING, 35.0)),
+    "migrate": (("migrating", 600.0), (BOOTING, 35.0)),
+    "restore": (("restoring", 600.0),),
+}
+"""What an instance goes through, with likely seconds; what it does without booting ends before that."""
 
 _ALERTS = {"io": 10_000, "network_in": 10, "network_out": 10, "transfer_quota": 80}  # the API's defaults
 _CPU_ALERT = 90  # percent a core
@@ -91,7 +116,7 @@ def _complete(change: Change) -> None:
     }
     body["alerts"] = _ALERTS | {"cpu": _CPU_ALERT * plan["vcpus"]} | (body["alerts"] or {})
     body["backups"] = _backups(change)
-    body["status"] = "offline" if change.value("booted") is False else "running"
+    body["status"] = "offline" if change.value("booted") is False else RUNNING
     if body["placement_group"] and "label" not in body["placement_group"]:
         group = change.other(placement_groups.NAME, body["placement_group"]["id"])
         assert group is not None  # _placement looked  # noqa: S101
@@ -162,6 +187,29 @@ _PROFILE = {
 }
 
 
+def _course(change: Change) -> Course:
+    action = change.action
+    if action == "update":  # one request may move, resize and start at once; the longest of them is what is seen
+        moved = {"migrate": change.changed("region"), "resize": change.changed("type")}
+        before = (change.before or {}).get("status")
+        powered = {"boot": before == "offline", "shutdown": before == RUNNING}
+        ends = {"boot": change.body["status"] == RUNNING, "shutdown": change.body["status"] == "offline"}
+        switched = {name: powered[name] and ends[name] for name in powered}
+        action = next((name for name, is_so in {**moved, **switched}.items() if is_so), "")
+    course = COURSES.get(action, ())
+    boots = change.body["status"] == RUNNING
+    return tuple(step for step in course if boots or step[0] != BOOTING)
+
+
+def _present(tx: Transaction, record: Record) -> Body:
+    return {**record.body, "status": status(tx, record)}
+
+
+def status(tx: Transaction, record: Record) -> str:
+    """What an instance is doing now: "running" when it is up."""
+    return state(tx, record.private) or str(record.body["status"])
+
+
 def _links(body: Body) -> Iterator[tuple[str, Any]]:
     if body["placement_group"]:
         yield placement_groups.MEMBER, body["placement_group"]["id"]
@@ -180,16 +228,16 @@ KINDS = (
             "label": rules.label(3, 64),
             "tags": rules.TAGS,
             "root_pass": Field(length=(11, 128), fixed=True, write_only=True),
-            "authorized_keys": Field(fixed=True, write_only=True),
-            "authorized_users": Field(fixed=True, write_only=True),
-            "metadata": Field(fixed=True, write_only=True),
-            "swap_size": Field(within=(0, 10**6), fixed=True, hidden=True, default=512),
-            "private_ip": Field(hidden=True, default=False),
-            "backups_enabled": Field(hidden=True, default=False),
-            "booted": Field(hidden=True),
-            "alerts": Field(),
-            "placement_group": Field(),
-            "watchdog_enabled": Field(default=True),
+            "authorized_keys": Field(list[str], fixed=True, write_only=True),
+            "authorized_users": Field(list[str], fixed=True, write_only=True),
+            "metadata": Field(_Metadata, fixed=True, write_only=True),
+            "swap_size": Field(int, within=(0, 10**6), fixed=True, hidden=True, default=512),
+            "private_ip": Field(bool, hidden=True, default=False),
+            "backups_enabled": Field(bool, hidden=True, default=False),
+            "booted": Field(bool, hidden=True),
+            "alerts": Field(dict[str, int]),
+            "placement_group": Field(_Membership),
+            "watchdog_enabled": Field(bool, default=True),
             "disk_encryption": Field(fixed=True, choices=("enabled", "disabled"), default="enabled"),
             "interface_generation": Field(fixed=True, choices=("legacy_config", "linode"), default="legacy_config"),
             "maintenance_policy": Field(choices=("linode/migrate", "linode/power_off_on"), default="linode/migrate"),
@@ -198,6 +246,8 @@ KINDS = (
         taken=Problem("Label must be unique among your linodes", "label"),
         rules=(rules.region_offers("Linodes"), _plan, _image, _options, _user_data, _placement, rules.tags),
         complete=_complete,
+        course=_course,
+        present=_present,
         links=_links,
         limit=10_000,
         over_limit=Problem("Account Limit reached. Please open a support ticket."),

@@ -75,7 +75,7 @@ def _is_up(tx: Transaction, node: Record) -> bool:
     assert balancer is not None  # a node goes with its balancer  # noqa: S101
     address = node.body["address"].rpartition(":")[0]
     backend = _holder(tx, node.account, balancer.body["region"], address)
-    return backend is not None and backend.body["status"] == "running"
+    return backend is not None and instances.status(tx, backend) == instances.RUNNING
 
 
 def _node_status(tx: Transaction, record: Record) -> Body:
@@ -92,8 +92,8 @@ KINDS = (
         fields={
             "region": Field(required=True, fixed=True),
             "label": rules.label(3, 32),
-            "client_conn_throttle": Field(within=(0, 20), default=0),
-            "client_udp_sess_throttle": Field(within=(0, 20), default=0),
+            "client_conn_throttle": Field(int, within=(0, 20), default=0),
+            "client_udp_sess_throttle": Field(int, within=(0, 20), default=0),
             "tags": rules.TAGS,
         },
         key=lambda body: str(body["label"] or ""),
@@ -108,23 +108,23 @@ KINDS = (
     Kind(
         CONFIG,
         fields={
-            "nodebalancer_id": Field(required=True, fixed=True),
-            "port": Field(within=(1, 65_535), default=80),
+            "nodebalancer_id": Field(int, required=True, fixed=True),
+            "port": Field(int, within=(1, 65_535), default=80),
             "protocol": Field(choices=("http", "https", "tcp"), default="http"),
             "algorithm": Field(choices=("roundrobin", "leastconn", "source"), default="roundrobin"),
             "stickiness": Field(choices=("none", "table", "http_cookie"), default="none"),
             "check": Field(choices=("none", "connection", "http", "http_body"), default="none"),
             # The default of check_interval is recorded nowhere; the others are.
-            "check_interval": Field(within=(2, 3_600), default=31),
-            "check_timeout": Field(within=(1, 30), default=30),
-            "check_attempts": Field(within=(1, 30), default=3),
+            "check_interval": Field(int, within=(2, 3_600), default=31),
+            "check_timeout": Field(int, within=(1, 30), default=30),
+            "check_attempts": Field(int, within=(1, 30), default=3),
             "check_path": Field(default=""),
             "check_body": Field(default=""),
-            "check_passive": Field(default=True),
+            "check_passive": Field(bool, default=True),
             "cipher_suite": Field(choices=("recommended", "legacy"), default="recommended"),
             "proxy_protocol": Field(choices=("none", "v1", "v2"), default="none"),
-            "udp_check_port": Field(within=(1, 65_535), default=80),
-            "udp_session_timeout": Field(),
+            "udp_check_port": Field(int, within=(1, 65_535), default=80),
+            "udp_session_timeout": Field(int),
             "ssl_cert": Field(write_only=True),
             "ssl_key": Field(write_only=True),
         },
@@ -138,11 +138,11 @@ KINDS = (
     Kind(
         NODE,
         fields={
-            "nodebalancer_id": Field(required=True, fixed=True),
-            "config_id": Field(required=True, fixed=True),
+            "nodebalancer_id": Field(int, required=True, fixed=True),
+            "config_id": Field(int, required=True, fixed=True),
             "label": rules.label(3, 32, required=True),
             "address": Field(required=True),
-            "weight": Field(within=(1, 255), default=50),
+            "weight": Field(int, within=(1, 255), default=50),
             "mode": Field(choices=("accept", "reject", "drain", "backup"), default="accept"),
         },
         key=lambda body: f"{body['config_id']}/{body['address']}",

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from typing_extensions import TypedDict
+
 from sandbox import ids
 from sandbox.linode import catalog, rules
 from sandbox.model import Body, Change, Field, Kind, Problem
@@ -11,6 +13,15 @@ KEY = "linode.bucket_key"
 _ACL = ("private", "public-read", "authenticated-read", "public-read-write")
 _WITH_CORS = ("E0", "E1")  # endpoint types whose buckets have CORS for all origins until told otherwise
 _PERMISSIONS = ("read_only", "read_write")
+
+
+class _Access(TypedDict, total=False):
+    bucket_name: str
+    region: str
+    cluster: str | None
+    permissions: str
+
+
 REDACTED = "[REDACTED]"
 
 
@@ -87,9 +98,9 @@ KINDS = (
             "endpoint_type": Field(fixed=True, choices=("E0", "E1", "E2", "E3")),
             "s3_endpoint": Field(fixed=True),
             "acl": Field(choices=_ACL, hidden=True, default="private"),
-            "cors_enabled": Field(hidden=True),
-            "versioning": Field(hidden=True, default=False),
-            "lifecycle_rules": Field(hidden=True),
+            "cors_enabled": Field(bool, hidden=True),
+            "versioning": Field(bool, hidden=True, default=False),
+            "lifecycle_rules": Field(list[dict[str, object]], hidden=True),
         },
         key=lambda body: f"{body['region']}:{body['label']}",
         make_id=None,
@@ -103,8 +114,8 @@ KINDS = (
         KEY,
         fields={
             "label": Field(required=True, length=(3, 50)),
-            "regions": Field(),
-            "bucket_access": Field(fixed=True),
+            "regions": Field(list[str]),
+            "bucket_access": Field(list[_Access], fixed=True),
         },
         key=lambda body: str(body["label"]),
         rules=(_access,),

@@ -34,7 +34,7 @@ def region_offers(*capabilities: str) -> Rule:
     return rule
 
 
-TAGS = Field(default=(), normal=sorted)
+TAGS = Field(list[str], default=(), normal=sorted)
 
 
 def tags(change: Change) -> Iterator[Problem]:

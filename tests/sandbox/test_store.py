@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import store
-from sandbox.store import Record, Store, StoreError
+from sandbox.store import VERSION, Record, Store, StoreError
 
 
 def _record(number: int) -> Record:
@@ -76,7 +76,10 @@ def test_what_it_holds_is_private_to_its_owner(tmp_path: Path) -> None:
         (lambda whole: b"x" + whole[1:], "is damaged: it is no SQLite file"),
         (lambda whole: whole[: len(whole) // 2], "is damaged"),
         (lambda whole: whole[:4096] + b"\xff" * 4096 + whole[8192:], "is damaged"),
-        (lambda whole: whole[:60] + (99).to_bytes(4) + whole[64:], "is of version 99, this sandbox reads version 1"),
+        (
+            lambda whole: whole[:60] + (99).to_bytes(4) + whole[64:],
+            f"is of version 99, this sandbox reads version {VERSION}",
+        ),
         (lambda whole: whole[:68] + bytes(4) + whole[72:], "is not a sandbox's file"),
     ],
     ids=["empty", "cut short", "another format", "half", "a page overwritten", "another version", "another program"],
