@@ -14,11 +14,12 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="where its files are")
     parser.add_argument("--linode-port", type=int, default=0, help="0 (the default): any free one")
     parser.add_argument("--cloudflare-port", type=int, default=0, help="0 (the default): any free one")
+    parser.add_argument("--api-port", type=int, default=0, help="0 (the default): any free one")
     parser.add_argument("--latency", type=float, default=0.0, help="how much of the clouds' own times to take (0 to 1)")
     given = parser.parse_args()
     given.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        serve(given.folder, (given.linode_port, given.cloudflare_port), given.latency)
+        serve(given.folder, (given.linode_port, given.cloudflare_port, given.api_port), given.latency)
     except SandboxError as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1

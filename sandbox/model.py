@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -207,6 +207,33 @@ class Model:
         self._store = store
         self.kinds = {kind.name: kind for kind in kinds}
 
+    def now(self) -> datetime:
+        """The clouds' own time."""
+        with self._store.transaction() as tx:
+            return tx.now
+
+    def move(self, seconds: float) -> datetime:
+        """Moves the clouds' clock forward; the time after. Raises ValueError for a step back, or one too far."""
+        if not 0 <= seconds < 10**9:
+            raise ValueError("the clock moves forward only: give seconds from 0 to 1000000000")
+        with self._store.transaction() as tx:
+            tx.set("ahead", float(tx.setting("ahead", 0.0)) + seconds)
+            return tx.now + timedelta(seconds=seconds)
+
+    def conditions(self) -> Body:
+        """What is wrong in the clouds, by its kind: see `CONDITIONS`."""
+        with self._store.transaction() as tx:
+            return conditions(tx)
+
+    def set_conditions(self, given: Any) -> Body:
+        """Sets what is wrong, by its kind, each a list of names. Raises ValueError for a kind that is none."""
+        if not isinstance(given, dict) or not given.keys() <= set(CONDITIONS):
+            raise ValueError(f"conditions are {', '.join(CONDITIONS)}, each a list of names")
+        wanted = {name: [str(item) for item in given.get(name) or ()] for name in CONDITIONS}
+        with self._store.transaction() as tx:
+            tx.set("conditions", wanted)
+        return wanted
+
     def create(self, account: str, kind: str, given: Body) -> Body:
         """Makes an object and returns what the API answers.
 
@@ -347,6 +374,16 @@ class Model:
             self._remove(tx, dependent)
         tx.remove(record)
         self.kinds[record.kind].notices(tx, record, "delete")
+
+
+CONDITIONS = ("regions_down", "unbootable", "unhealthy")
+"""What may be wrong: regions by name; servers by label, at their next boot; addresses and names whose checks fail."""
+
+
+def conditions(tx: Transaction) -> dict[str, list[str]]:
+    """What is wrong in the clouds now, by its kind."""
+    known: dict[str, list[str]] = tx.setting("conditions", {})
+    return {name: known.get(name, []) for name in CONDITIONS}
 
 
 def state(tx: Transaction, private: Body) -> str | None:

@@ -38,6 +38,7 @@ class Running:
     pid: int
     linode_port: int
     cloudflare_port: int
+    api_port: int
     file: Path
     zones: tuple[str, ...]
     latency: float
@@ -47,6 +48,21 @@ class Running:
         """What PULUMI_DEBUG_PROVIDERS must be for the engine to come here."""
         return f"linode:{self.linode_port},cloudflare:{self.cloudflare_port}"
 
+    @property
+    def linode_url(self) -> str:
+        """What LINODE_URL must be for the official plugin and clients to come here."""
+        return f"http://127.0.0.1:{self.api_port}/v4"
+
+    @property
+    def cloudflare_url(self) -> str:
+        """What CLOUDFLARE_BASE_URL must be for the official plugin and clients to come here."""
+        return f"http://127.0.0.1:{self.api_port}/client/v4"
+
+    @property
+    def control_url(self) -> str:
+        """Where the sandbox itself is told what to do: its clock, faults, conditions and tokens."""
+        return f"http://127.0.0.1:{self.api_port}/sandbox"
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -55,6 +71,7 @@ class Tokens:
     linode_platform: str
     linode_copies: str
     cloudflare: str
+    control: str
     cloudflare_account_id: str
     zone_ids: Mapping[str, str]
 
@@ -66,6 +83,7 @@ class Settings:
     linode_platform: str
     linode_copies: str
     cloudflare: str
+    control: str
     zones: tuple[str, ...]
 
 
@@ -159,6 +177,7 @@ def tokens(folder: Path) -> Tokens:
         linode_platform=known.linode_platform,
         linode_copies=known.linode_copies,
         cloudflare=known.cloudflare,
+        control=known.control,
         cloudflare_account_id=CLOUDFLARE,
         zone_ids={zone: zone_id(zone) for zone in known.zones},
     )
@@ -173,7 +192,8 @@ def settings(folder: Path) -> Settings:
     """The folder's settings; made, with new tokens, where there are none. Raises SandboxError."""
     file = folder / "sandbox.json"
     if not file.exists():
-        made = Settings(secrets.token_hex(32), secrets.token_hex(32), secrets.token_hex(32), zones=())
+        first, second, third, fourth = (secrets.token_hex(32) for _ in range(4))
+        made = Settings(first, second, third, fourth, zones=())
         _write(file, asdict(made), into=os.link)
     try:
         known = json.loads(file.read_text())

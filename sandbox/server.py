@@ -1,21 +1,33 @@
-"""The sandbox's process: one model, and a gRPC server on 127.0.0.1 for each of the two providers."""
+"""The sandbox's process: one model, and its doors on 127.0.0.1.
+
+A gRPC server for each of the two providers that the engine calls, and an HTTP server for both clouds' REST APIs.
+"""
 
 import gc
 import os
 import signal
+import socket
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
+import uvicorn
 from pulumi.runtime.proto import provider_pb2_grpc
+from starlette.applications import Starlette
 
 from sandbox import cloudflare, linode, process
+from sandbox.api import cloudflare as cloudflare_api
+from sandbox.api import control
+from sandbox.api import linode as linode_api
+from sandbox.api.cloud import Access
+from sandbox.api.door import Door, application
 from sandbox.cloudflare import origin_pulls, zones
 from sandbox.engine import cloudflare as cloudflare_door
 from sandbox.engine import linode as linode_door
 from sandbox.engine.provider import Package, Provider
+from sandbox.faults import Faults
 from sandbox.model import Model, Problem, Refused
 from sandbox.process import Running, SandboxError
 from sandbox.store import Store, StoreError
@@ -44,10 +56,11 @@ CLOUDFLARE = Package(
 )
 
 
-def serve(folder: Path, ports: tuple[int, int] = (0, 0), latency: float = 0.0) -> None:
+def serve(folder: Path, ports: tuple[int, int, int] = (0, 0, 0), latency: float = 0.0) -> None:
     """Runs the folder's sandbox until it is told to stop (SIGTERM, SIGINT).
 
-    `ports` are Linode's and Cloudflare's; 0 is any free one. `latency` scales the clouds' own times (0: none).
+    `ports` are Linode's and Cloudflare's engine doors', and the API door's; 0 is any free one. `latency` scales the
+    clouds' own times (0: none).
 
     Raises SandboxError when the folder's file or a port is taken, or the file can't be used.
     """
@@ -58,27 +71,75 @@ def serve(folder: Path, ports: tuple[int, int] = (0, 0), latency: float = 0.0) -
         settings = process.settings(folder)
         file = process.file_of(folder)
         try:
-            store = Store(file)
+            store = Store(file, latency)
         except StoreError as error:
             raise SandboxError(str(error)) from error
         model = Model(store, (*linode.KINDS, *cloudflare.KINDS))
         zones.ensure(model, process.CLOUDFLARE, settings.zones, origin_pulls.settings_of)
         _read_types()
         platform = {settings.linode_platform: process.PLATFORM, settings.linode_copies: process.COPIES}
+        edge = {settings.cloudflare: process.CLOUDFLARE}
+        faults = Faults()
         providers = (
-            Provider(LINODE, model, platform, latency),
-            Provider(CLOUDFLARE, model, {settings.cloudflare: process.CLOUDFLARE}, latency),
+            Provider(LINODE, model, platform, latency, faults),
+            Provider(CLOUDFLARE, model, edge, latency, faults),
         )
-        servers = [_listen(provider, port) for provider, port in zip(providers, ports, strict=True)]
+        servers = [_listen(provider, port) for provider, port in zip(providers, ports[:2], strict=True)]
+        tokens = {"linode": _whole(platform), "cloudflare": _whole(edge)}
+        doors = [
+            Door(linode_api.CLOUD, model, tokens["linode"], faults),
+            Door(cloudflare_api.CLOUD, model, tokens["cloudflare"], faults),
+        ]
+        web = _Web(application(doors, control.mount(settings.control, model, faults, tokens)), ports[2])
         bound = [port for _, port in servers]
-        process.announce(lock, Running(os.getpid(), bound[0], bound[1], file, settings.zones, latency))
+        process.announce(lock, Running(os.getpid(), bound[0], bound[1], web.port, file, settings.zones, latency))
         stopped.wait()
+        web.stop()
         ending = [server.stop(FINISHES_WITHIN) for server, _ in servers]
         for provider in providers:
             provider.release()
         for ended in ending:
             ended.wait()
         store.close()
+
+
+class _Web:
+    """The HTTP server, in a thread of its own."""
+
+    def __init__(self, app: Starlette, port: int) -> None:
+        listener = _bound(port)
+        self.port = int(listener.getsockname()[1])
+        configured = uvicorn.Config(
+            app, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
+        )
+        self._server = uvicorn.Server(configured)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends once what is under way is answered."""
+        self._server.should_exit = True
+        self._thread.join(FINISHES_WITHIN)
+
+
+def _bound(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(512)
+    except OSError:
+        raise _taken(port) from None
+    return listener
+
+
+def _taken(port: int) -> SandboxError:
+    return SandboxError(f"port {port} of 127.0.0.1 is taken; give another one, or 0 for any free one")
+
+
+def _whole(accounts: Mapping[str, str]) -> dict[str, Access]:
+    """Tokens that may do everything in their account."""
+    return {token: Access(account, frozenset({"*"})) for token, account in accounts.items()}
 
 
 def _read_types() -> None:
@@ -103,6 +164,6 @@ def _listen(provider: Provider, port: int) -> tuple[grpc.Server, int]:
     try:
         bound = server.add_insecure_port(f"127.0.0.1:{port}")
     except RuntimeError:
-        raise SandboxError(f"port {port} of 127.0.0.1 is taken; give another one, or 0 for any free one") from None
+        raise _taken(port) from None
     server.start()
     return server, bound

@@ -14,9 +14,11 @@ from sandbox.engine import diffing
 from sandbox.engine.checks import Inspection, examine
 from sandbox.engine.resource import Properties, Resource, now
 from sandbox.engine.values import UNKNOWN, Unknown, decode, encode
-from sandbox.model import Model, Refused
+from sandbox.faults import Fault, Faults
+from sandbox.model import Model, Problem, Refused
 
-GONE = 404
+GONE, TOO_MANY = 404, 429
+_CUT = "unexpected EOF"  # what is said where the connection ended without an answer
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,15 @@ class _Connection:
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """One package. `accounts` is the account of each token; `latency` scales the cloud's own times (0: none)."""
+    """One package. `accounts` is the account of each token; `latency` scales the cloud's own times (0: none).
 
-    def __init__(self, package: Package, model: Model, accounts: Mapping[str, str], latency: float) -> None:
+    `faults` strike calls that make, read, change or delete a resource.
+    """
+
+    def __init__(
+        self, package: Package, model: Model, accounts: Mapping[str, str], latency: float, faults: Faults
+    ) -> None:
+        self._faults = faults
         self._package = package
         self._model = model
         self._accounts = accounts
@@ -144,9 +152,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             return provider_pb2.CreateResponse(properties=self._encode(resource, resource.preview(inputs)))
         account = self._account(context)
+        struck = self._strike(context, resource, "Create", f"Error creating a {resource.noun}")
         try:
             made = resource.life.create(self._model, account, resource.kind, resource.body(inputs))
             identity = resource.identify(made)
+            self._strike_after(context, struck)
             finished = self._waited(context, resource.seconds.create)
             whole = resource.life.read(self._model, account, resource.kind, resource.locate(identity, inputs))
         except Refused as refused:
@@ -160,6 +170,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Reports what the cloud holds now, for a refresh or an import; no id when it is gone."""
         resource = self._resource(request.urn, context)
         account = self._account(context)
+        struck = self._strike(context, resource, "Read", f"Error reading the {resource.noun} {request.id}")
         state, old = decode(request.properties), decode(request.inputs)
         if not state and not resource.importable:
             self._fail(context, f"resource {resource.token} does not support import")
@@ -172,6 +183,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             if refused.status == GONE:
                 return provider_pb2.ReadResponse()
             self._refuse(context, f"Error reading the {resource.noun} {request.id}", refused)
+        self._strike_after(context, struck)
         outputs = resource.outputs(document, state)
         if any(str(outputs[name]) != value for name, value in given.items()):
             return provider_pb2.ReadResponse()
@@ -189,6 +201,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             return provider_pb2.UpdateResponse(properties=self._encode(resource, {**state, **new}))
         account = self._account(context)
+        struck = self._strike(context, resource, "Update", f"Error updating the {resource.noun} {request.id}")
         changed = {difference.top for difference in diffing.differences(resource, state, old, new)}
         wanted = resource.body(new)
         fields = {name: wanted.get(name) for name in resource.fields(changed)}
@@ -198,6 +211,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             if fields:  # none where the engine only asks again after a wait that was cut short
                 self._settle(context, account, resource, identity)
                 resource.life.update(self._model, account, resource.kind, identity, fields)
+                self._strike_after(context, struck)
                 finished = self._waited(context, resource.seconds.update)
                 finished = self._settle(context, account, resource, identity) and finished
             document = resource.life.read(self._model, account, resource.kind, identity)
@@ -213,12 +227,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Deletes the object; gone already is as good as deleted."""
         resource = self._resource(request.urn, context)
         account = self._account(context)
+        struck = self._strike(context, resource, "Delete", f"Error deleting the {resource.noun} {request.id}")
         identity = resource.locate(request.id, decode(request.properties))
         try:
             resource.life.delete(self._model, account, resource.kind, identity)
         except Refused as refused:
             if refused.status != GONE:
                 self._refuse(context, f"Error deleting the {resource.noun} {request.id}", refused)
+        self._strike_after(context, struck)
         # Nothing is left to record when this is cut short: the object is gone.
         self._connection(context).cancelled.wait(self._latency * resource.seconds.delete)
         return empty_pb2.Empty()
@@ -242,6 +258,31 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _encode(self, resource: Resource, outputs: Properties) -> Any:
         return encode(outputs, resource.secret_outputs)
+
+    def _strike(self, context: grpc.ServicerContext, resource: Resource, verb: str, doing: str) -> list[Fault]:
+        """Meets the faults of a call before its work, as the plugin would; returns those that strike after it.
+
+        The plugin waits and asks again when there are too many requests; what else fails, fails the call.
+        """
+        struck = self._faults.meet(f"{verb} {resource.token}")
+        cancelled = self._connection(context).cancelled
+        for fault in struck:
+            if fault.what in ("latency", "hold_before"):
+                cancelled.wait(fault.seconds)
+            if fault.what == "error" and fault.status == TOO_MANY:
+                cancelled.wait(fault.retry_after)
+            elif fault.what == "error":
+                self._refuse(context, doing, Refused(fault.status, Problem("Internal Server Error", code=10_500)))
+            elif fault.what in ("close_before", "hold_before"):
+                self._fail(context, f"{doing}: {_CUT}")
+        return struck
+
+    def _strike_after(self, context: grpc.ServicerContext, struck: list[Fault]) -> None:
+        for fault in struck:
+            if fault.what == "hold_after":
+                self._connection(context).cancelled.wait(fault.seconds)
+            if fault.what in ("close_after", "hold_after"):
+                self._fail(context, _CUT)
 
     def _waited(self, context: grpc.ServicerContext, seconds: float) -> bool:
         """Takes as long as the cloud would; whether that was not cut short."""

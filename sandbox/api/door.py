@@ -1,0 +1,177 @@
+"""The web application: it finds the route, lets the token in, meets the faults, and puts answers into form."""
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.routing import Route as Address
+from starlette.types import Receive, Scope, Send
+
+from sandbox.api import listing
+from sandbox.api.cloud import Access, Cloud
+from sandbox.api.route import Call, Page, Route
+from sandbox.faults import Fault, Faults
+from sandbox.model import Model, Refused
+
+LARGEST = 4 * 2**20  # bytes of a request's body
+SLOWEST = 30.0  # seconds for a request's body to arrive
+
+logger = logging.getLogger("sandbox")
+
+
+class Closed(Exception):  # noqa: N818 (no error: the connection ends without an answer, as was asked)
+    """The connection is closed without an answer."""
+
+
+class Door:
+    """One cloud's API over the model; `accounts` is what each token opens."""
+
+    def __init__(self, cloud: Cloud, model: Model, accounts: Mapping[str, Access], faults: Faults) -> None:
+        self._cloud = cloud
+        self._model = model
+        self._accounts = accounts
+        self._faults = faults
+        self._meter = _Meter(cloud)
+
+    def mount(self) -> Mount:
+        """The application's part below the cloud's prefix."""
+        addresses: dict[str, dict[str, Route]] = {}
+        for route in self._cloud.routes:
+            addresses.setdefault(route.path.removeprefix(self._cloud.prefix), {})[route.method] = route
+        served = [Address(path, _Endpoint(self, routes)) for path, routes in addresses.items()]
+        return Mount(self._cloud.prefix, routes=[*served, Address("/{rest:path}", _Endpoint(self, {}))])
+
+    async def answer(self, request: Request, routes: Mapping[str, Route]) -> Response:
+        """Answers a request to an address with these routes by method. Raises Closed where no answer is to be given."""
+        faults = self._faults.meet(f"{request.method} {request.url.path}")
+        await _before(faults)
+        given = next((fault for fault in faults if fault.what == "error"), None)
+        if given:
+            refused = self._cloud.too_many if given.status == self._cloud.too_many.status else self._cloud.failed
+            return JSONResponse(self._cloud.error(refused), given.status, {"Retry-After": str(given.retry_after)})
+        response = await self._answer(request, routes)
+        await _after(faults)
+        return response
+
+    async def _answer(self, request: Request, routes: Mapping[str, Route]) -> Response:
+        headers: dict[str, str] = {}
+        try:
+            access = self._cloud.admit(request.headers.get("authorization", ""), self._accounts)
+            headers |= self._meter.count(request.headers.get("authorization", ""))
+            route = self._route(request, routes)
+            text = await self._text(request)
+            call = self._call(request, access, text)
+            if route.scope and not self._cloud.allows(call, route.scope):
+                raise self._cloud.forbidden
+            found = await run_in_threadpool(route.handle, call)
+            body = self._cloud.page(found) if isinstance(found, Page) else self._cloud.answer(found)
+            return JSONResponse(body, headers=headers)
+        except Refused as refused:
+            return JSONResponse(self._cloud.error(refused), refused.status, headers)
+
+    def _route(self, request: Request, routes: Mapping[str, Route]) -> Route:
+        if request.method in routes:
+            return routes[request.method]
+        logger.warning("the sandbox does not serve %s %s", request.method, request.url.path)
+        raise self._cloud.wrong_method if routes else self._cloud.missing
+
+    async def _text(self, request: Request) -> bytes:
+        """The body. Raises Refused where it is too large, or takes too long to come."""
+        pieces, size = [], 0
+        try:
+            async with asyncio.timeout(SLOWEST):
+                async for piece in request.stream():
+                    size += len(piece)
+                    if size > LARGEST:
+                        raise self._cloud.too_large
+                    pieces.append(piece)
+        except (TimeoutError, ClientDisconnect):
+            raise self._cloud.malformed from None
+        return b"".join(pieces)
+
+    def _call(self, request: Request, access: Access, text: bytes) -> Call:
+        try:
+            body = json.loads(text or "{}")
+            json.dumps(
+                body, ensure_ascii=False, allow_nan=False
+            ).encode()  # halves of characters, and what is no number
+        except (ValueError, RecursionError):
+            raise self._cloud.malformed from None
+        if not isinstance(body, dict):
+            raise self._cloud.malformed
+        chosen = listing.x_filter(request.headers.get("x-filter"))
+        return Call(
+            self._model, access.account, access.scopes, request.path_params, dict(request.query_params), chosen, body
+        )
+
+
+class _Endpoint:
+    """An address as an application of its own, which takes every method: what is not served is said in form."""
+
+    def __init__(self, door: Door, routes: Mapping[str, Route]) -> None:
+        self._door = door
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._door.answer(Request(scope, receive), self._routes)
+        except Closed:
+            await _hang_up(receive)
+        else:
+            await response(scope, receive, send)
+
+
+async def _hang_up(receive: Receive) -> None:
+    """Closes the connection without an answer. ASGI has no way to say so: this is the server's own (uvicorn)."""
+    receive.__self__.transport.abort()  # type: ignore[attr-defined]
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Meter:
+    """How many requests a token has left in this window. It only tells: whoever is over it is not refused."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._guard = threading.Lock()
+        self._began = 0.0
+        self._spent: dict[str, int] = {}
+
+    def count(self, token: str) -> Mapping[str, str]:
+        """Counts one request; the headers that tell."""
+        with self._guard:
+            now = time.time()
+            if now - self._began >= self._cloud.window:
+                self._began, self._spent = now, {}
+            self._spent[token] = spent = self._spent.get(token, 0) + 1
+            reset = int(self._began + self._cloud.window)
+        return self._cloud.rate_headers(self._cloud.rate, max(0, self._cloud.rate - spent), reset)
+
+
+async def _before(faults: list[Fault]) -> None:
+    for fault in faults:
+        if fault.what in ("latency", "hold_before"):
+            await asyncio.sleep(fault.seconds)
+        if fault.what in ("close_before", "hold_before"):
+            raise Closed
+
+
+async def _after(faults: list[Fault]) -> None:
+    for fault in faults:
+        if fault.what == "hold_after":
+            await asyncio.sleep(fault.seconds)
+        if fault.what in ("close_after", "hold_after"):
+            raise Closed
+
+
+def application(doors: list[Door], *others: BaseRoute) -> Starlette:
+    """All of the sandbox's addresses."""
+    return Starlette(routes=[*others, *(door.mount() for door in doors)])

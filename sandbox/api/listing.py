@@ -1,0 +1,145 @@
+"""Lists as the two clouds give them: pages, and what a list may be filtered and ordered by."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sandbox.api.route import Call, Page
+from sandbox.model import Body, Problem, Refused
+
+Part = Callable[[int, int], tuple[list[Body], int]]
+Whole = Callable[[], Iterable[Body]]
+
+LINODE_SIZES, LINODE_SIZE = (25, 500), 100
+CLOUDFLARE_SIZES, CLOUDFLARE_SIZE = (5, 1_000), 20
+LAST_PAGE = 10**9
+_DEPTH = 8  # how deep a filter may be nested
+
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "+gt": lambda value, wanted: value > wanted,
+    "+gte": lambda value, wanted: value >= wanted,
+    "+lt": lambda value, wanted: value < wanted,
+    "+lte": lambda value, wanted: value <= wanted,
+    "+neq": lambda value, wanted: value != wanted,
+    "+contains": lambda value, wanted: str(wanted).lower() in _text(value),
+}
+_PAGED_BY_QUERY = ("page", "per_page", "order", "direction", "match")
+
+
+def linode(call: Call, part: Part, whole: Whole) -> Page:
+    """A page by `page` and `page_size`, of what X-Filter lets through. One beyond the last is empty."""
+    number = _number(call.query, "page", 1, (1, LAST_PAGE))
+    size = _number(call.query, "page_size", LINODE_SIZE, LINODE_SIZES)
+    if not call.filter:
+        items, total = part((number - 1) * size, size)
+        return Page(items, number, size, total)
+    return _cut(filtered(whole(), call.filter), number, size)
+
+
+def cloudflare(call: Call, part: Part, whole: Whole) -> Page:
+    """A page by `page` and `per_page`, of what has the values that the query names."""
+    number = _number(call.query, "page", 1, (1, LAST_PAGE))
+    size = _number(call.query, "per_page", CLOUDFLARE_SIZE, CLOUDFLARE_SIZES)
+    wanted = {name.removesuffix(".exact"): value for name, value in call.query.items() if name not in _PAGED_BY_QUERY}
+    if not wanted:
+        items, total = part((number - 1) * size, size)
+        return Page(items, number, size, total)
+    return _cut([item for item in whole() if all(_is(item, *entry) for entry in wanted.items())], number, size)
+
+
+def given(items: Iterable[Body]) -> tuple[Part, Whole]:
+    """The two ways to read a list that is in memory already."""
+    known = list(items)
+    return (lambda start, count: (known[start : start + count], len(known))), (lambda: known)
+
+
+def x_filter(text: str | None) -> Body:
+    """What the header X-Filter says. Raises Refused where it is no JSON object."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        raise Refused(400, Problem("Cannot parse filter")) from None
+    if not isinstance(found, dict):
+        raise Refused(400, Problem("Filter must be an object"))
+    return found
+
+
+def filtered(items: Iterable[Body], wanted: Body) -> list[Body]:
+    """What a filter lets through, in the order that it says. Raises Refused where the filter is none."""
+    kept = [item for item in items if _matches(item, wanted, _DEPTH)]
+    by, order = wanted.get("+order_by"), wanted.get("+order", "asc")
+    if order not in ("asc", "desc"):
+        raise Refused(400, Problem("+order must be asc or desc"))
+    if by is not None:
+        kept.sort(key=lambda item: _sortable(_find(item, by)), reverse=order == "desc")
+    return kept
+
+
+def _cut(items: list[Body], number: int, size: int) -> Page:
+    return Page(items[(number - 1) * size : number * size], number, size, len(items))
+
+
+def _number(query: Mapping[str, str], name: str, default: int, within: tuple[int, int]) -> int:
+    text = query.get(name, str(default))
+    least, most = within
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):  # noqa: PLR2004
+        raise Refused(400, Problem(f"Must be {least}-{most}", name))
+    return int(text)
+
+
+def _is(item: Body, name: str, wanted: str) -> bool:
+    if name not in item:  # the API skips what it does not know
+        return True
+    value = item[name]
+    return (str(value).lower() if isinstance(value, bool) else str(value)) == wanted
+
+
+def _matches(item: Body, wanted: Any, depth: int) -> bool:
+    if not isinstance(wanted, dict) or not depth:
+        raise Refused(400, Problem("Invalid filter"))
+    for name, value in wanted.items():
+        if name in ("+order_by", "+order"):
+            continue
+        if name in ("+and", "+or"):
+            if not isinstance(value, list):
+                raise Refused(400, Problem(f"{name} must be a list of filters"))
+            each = (_matches(item, part, depth - 1) for part in value)
+            if not (all(each) if name == "+and" else any(each)):
+                return False
+        elif not _fits(_find(item, name), value):
+            return False
+    return True
+
+
+def _fits(found: Any, wanted: Any) -> bool:
+    if isinstance(wanted, dict):
+        return all(_compared(found, sign, value) for sign, value in wanted.items())
+    if isinstance(found, list):
+        return wanted in found
+    return bool(found == wanted)
+
+
+def _compared(found: Any, sign: str, wanted: Any) -> bool:
+    if sign not in _COMPARISONS:
+        raise Refused(400, Problem(f"Invalid filter operator {sign}"))
+    try:
+        return _COMPARISONS[sign](found, wanted)
+    except TypeError:  # what can't be compared is neither larger nor smaller
+        return False
+
+
+def _find(item: Body, path: Any) -> Any:
+    value: Any = item
+    for name in str(path).split("."):
+        if not isinstance(value, dict) or name not in value:
+            raise Refused(400, Problem(f"Cannot filter on {path}"))
+        value = value[name]
+    return value
+
+
+def _sortable(value: Any) -> tuple[str, Any]:
+    return (type(value).__name__, value) if isinstance(value, int | str) else ("", 0)
+
+
+def _text(value: Any) -> str:
+    return " ".join(map(str, value)).lower() if isinstance(value, list) else str(value).lower()

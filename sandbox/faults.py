@@ -1,0 +1,78 @@
+"""Faults on demand: what goes wrong, where, how often. Both doors ask before and after the work of every call."""
+
+import random
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+What = Literal["latency", "error", "close_before", "close_after", "hold_before", "hold_after"]
+
+
+class FaultError(ValueError):
+    """A fault that is none; the text says why."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong.
+
+    `where`: a pattern of calls, `METHOD /path` at the API door (`POST /v4/linode/instances`), `Method token` at the
+    engine door (`Create linode:index/instance:Instance`); `*` stands for anything. `what`: the call takes `seconds`
+    longer (latency); is answered `status` without any work (error, with `retry_after` seconds); gets no answer, before
+    or after the work was done (close_...), or not within `seconds` (hold_...). `count`: how often at most (None:
+    always); `probability` of each, by a generator that `seed` starts.
+    """
+
+    what: What
+    where: str = "*"
+    status: int = 500
+    seconds: float = 0.0
+    retry_after: int = 1
+    count: int | None = None
+    probability: float = 1.0
+    seed: int = 0
+
+
+def read(given: Any) -> list[Fault]:
+    """The faults that a JSON list says. Raises FaultError."""
+    try:
+        faults = TypeAdapter(list[Fault]).validate_python(given, strict=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise FaultError(f"{where}: {first['msg']}; a fault is one of {', '.join(get_args(What))}") from None
+    return faults
+
+
+class Faults:
+    """The faults of a running sandbox. They are gone when it stops: a fault is no part of the clouds."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._guard = threading.Lock()
+        self.set(faults)
+
+    def set(self, faults: Iterable[Fault]) -> None:
+        """Puts these in the place of all others."""
+        with self._guard:
+            self._known = [(fault, random.Random(fault.seed), [0]) for fault in faults]  # noqa: S311 (repeatable)
+
+    def show(self) -> list[dict[str, Any]]:
+        """The faults, and how often each has struck."""
+        with self._guard:
+            return [{**asdict(fault), "struck": struck[0]} for fault, _, struck in self._known]
+
+    def meet(self, where: str) -> list[Fault]:
+        """What goes wrong with this call."""
+        found = []
+        with self._guard:
+            for fault, chance, struck in self._known:
+                over = fault.count is not None and struck[0] >= fault.count
+                if over or not fnmatchcase(where, fault.where) or chance.random() >= fault.probability:
+                    continue
+                struck[0] += 1
+                found.append(fault)
+        return found
