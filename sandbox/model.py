@@ -313,6 +313,9 @@ class Model:
         given = {name: value for name, value in given.items() if name in kind.fields}
         with self._store.transaction() as tx:
             record = _owned(tx, account, kind_name, identity)
+            emptied = [name for name, value in given.items() if value is None and kind.fields[name].required]
+            if emptied:
+                raise Refused(400, *(Problem(f"{name} is required", name) for name in emptied))
             defaulted = {name: kind.fields[name].default if value is None else value for name, value in given.items()}
             body, private = _parted(kind, defaulted)
             after = {**record.body, **body}, {**record.private, **private}

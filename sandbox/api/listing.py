@@ -4,14 +4,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sandbox.api.route import Call, Page
+from sandbox.api.route import Call, Page, Pager
 from sandbox.model import Body, Problem, Refused
 
 Part = Callable[[int, int], tuple[list[Body], int]]
 Whole = Callable[[], Iterable[Body]]
 
 LINODE_SIZES, LINODE_SIZE = (25, 500), 100
-CLOUDFLARE_SIZES, CLOUDFLARE_SIZE = (5, 1_000), 20
 LAST_PAGE = 10**9
 _DEPTH = 8  # how deep a filter may be nested
 
@@ -23,7 +22,15 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "+neq": lambda value, wanted: value != wanted,
     "+contains": lambda value, wanted: str(wanted).lower() in _text(value),
 }
-_PAGED_BY_QUERY = ("page", "per_page", "order", "direction", "match")
+_ASKED = {"page": "", "per_page": "", "match": "all", "order": "", "direction": "asc"}  # and if it is not asked
+_TEXTS: Mapping[str, Callable[[str, str], bool]] = {
+    "exact": lambda value, wanted: value == wanted,
+    "contains": lambda value, wanted: wanted in value,
+    "startswith": lambda value, wanted: value.startswith(wanted),
+    "endswith": lambda value, wanted: value.endswith(wanted),
+    "absent": lambda value, _: not value,
+    "present": lambda value, _: bool(value),
+}
 
 
 def linode(call: Call, part: Part, whole: Whole) -> Page:
@@ -36,15 +43,27 @@ def linode(call: Call, part: Part, whole: Whole) -> Page:
     return _cut(filtered(whole(), call.filter), number, size)
 
 
-def cloudflare(call: Call, part: Part, whole: Whole) -> Page:
-    """A page by `page` and `per_page`, of what has the values that the query names."""
-    number = _number(call.query, "page", 1, (1, LAST_PAGE))
-    size = _number(call.query, "per_page", CLOUDFLARE_SIZE, CLOUDFLARE_SIZES)
-    wanted = {name.removesuffix(".exact"): value for name, value in call.query.items() if name not in _PAGED_BY_QUERY}
-    if not wanted:
-        items, total = part((number - 1) * size, size)
-        return Page(items, number, size, total)
-    return _cut([item for item in whole() if all(_is(item, *entry) for entry in wanted.items())], number, size)
+def cloudflare(sizes: tuple[int, int] | None, size: int = 0) -> Pager:
+    """Lists by `page` and `per_page`, of which there are `size` unless the query says; without `sizes`, never in parts.
+
+    The query filters: by a field's value, or by what is asked of it (`name.contains`); fields that are none are
+    skipped. `match` says whether all must fit or any; `order` and `direction` sort.
+    """
+
+    def pager(call: Call, part: Part, whole: Whole) -> Page:
+        query = dict(call.query)
+        number = _number(query, "page", 1, (1, LAST_PAGE)) if sizes else 1
+        count = _number(query, "per_page", size, sizes) if sizes else LAST_PAGE
+        asked = {name: query.pop(name, default) for name, default in _ASKED.items()}
+        if not query and not asked["order"]:
+            items, total = part((number - 1) * count, count)
+            return Page(items, number, count if sizes else max(1, total), total)
+        items = [item for item in whole() if _chosen(item, query, any_of=asked["match"] == "any")]
+        if asked["order"]:
+            items.sort(key=lambda item: _sortable(item.get(asked["order"])), reverse=asked["direction"] == "desc")
+        return _cut(items, number, count if sizes else max(1, len(items)))
+
+    return pager
 
 
 def given(items: Iterable[Body]) -> tuple[Part, Whole]:
@@ -87,11 +106,21 @@ def _number(query: Mapping[str, str], name: str, default: int, within: tuple[int
     return int(text)
 
 
-def _is(item: Body, name: str, wanted: str) -> bool:
-    if name not in item:  # the API skips what it does not know
-        return True
-    value = item[name]
-    return (str(value).lower() if isinstance(value, bool) else str(value)) == wanted
+def _chosen(item: Body, wanted: Mapping[str, str], *, any_of: bool) -> bool:
+    judged = [fits for fits in (_suits(item, *entry) for entry in wanted.items()) if fits is not None]
+    return any(judged) if any_of and judged else all(judged)
+
+
+def _suits(item: Body, asked: str, wanted: str) -> bool | None:
+    """Whether an item is what is asked of one of its fields; None for a field that is none."""
+    above, _, last = asked.rpartition(".")
+    name, how = (above, last) if above and last in _TEXTS else (asked, "exact")
+    value: Any = item
+    for key in name.split("."):
+        if not isinstance(value, dict) or key not in value:
+            return None
+        value = value[key]
+    return _TEXTS[how]("" if value is None else _text(value), wanted.lower())
 
 
 def _matches(item: Body, wanted: Any, depth: int) -> bool:

@@ -1,6 +1,7 @@
 """What a route is, and the routes of a kind's whole life."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +55,9 @@ class Collection:
 
     `named` is the field that is the natural key, where one is. `above` are the parts of the path that are fields of
     each object. `unchangeable` are fields that an update skips. `replaces`: an update gives the whole object, as
-    Cloudflare's PUT does; PATCH then changes parts.
+    Cloudflare's PUT does; PATCH then changes parts. `shows` makes of an object what is answered wherever it is asked
+    for, `tells` what is answered when it was made or changed, `deleted` when it was deleted, `missing` when it is not
+    there.
     """
 
     path: str
@@ -66,9 +69,12 @@ class Collection:
     named: str = ""
     above: Mapping[str, str] = field(default_factory=dict)
     unchangeable: frozenset[str] = frozenset()
-    verbs: frozenset[str] = frozenset({"list", "create", "read", "update", "delete"})
+    verbs: frozenset[str] = frozenset({"list", "create", "read", "update", "patch", "delete"})
     replaces: bool = False
-    deleted: Callable[[str], Any] = lambda _: {}
+    shows: Callable[[Body], Body] = lambda found: found
+    tells: Callable[[Body], Any] = lambda found: found
+    deleted: Callable[[Body], Any] = lambda _: {}
+    missing: Refused = field(default_factory=not_found)
 
     def routes(self) -> Iterator[Route]:
         """The routes of the kind's life."""
@@ -77,26 +83,26 @@ class Collection:
             "list": (Route("GET", self.path, f"lists {self.noun}s", self._list, self.reads),),
             "create": (Route("POST", self.path, f"makes a {self.noun}", self._create, self.writes),),
             "read": (Route("GET", one, f"shows a {self.noun}", self._read, self.reads),),
-            "update": tuple(self._updates(one)),
+            "update": (self._put(one),),
+            "patch": (Route("PATCH", one, f"changes a {self.noun}", self._change, self.writes),) * self.replaces,
             "delete": (Route("DELETE", one, f"deletes a {self.noun}", self._delete, self.writes),),
         }
         for verb, routes in known.items():
             if verb in self.verbs:
                 yield from routes
 
-    def _updates(self, one: str) -> Iterator[Route]:
+    def _put(self, one: str) -> Route:
         if self.replaces:
-            yield Route("PUT", one, f"replaces a {self.noun}", self._replace, self.writes)
-            yield Route("PATCH", one, f"changes a {self.noun}", self._change, self.writes)
-        else:
-            yield Route("PUT", one, f"changes a {self.noun}", self._change, self.writes)
+            return Route("PUT", one, f"replaces a {self.noun}", self._replace, self.writes)
+        return Route("PUT", one, f"changes a {self.noun}", self._change, self.writes)
 
     def find(self, call: Call) -> Body:
         """The object that the path names. Raises Refused where there is none there."""
-        found = call.model.read(call.account, self.kind.name, call.path["id"])
-        if any(found.get(name) != value for name, value in self._fields(call).items()):
-            raise not_found()
-        return found
+        with suppress(Refused):
+            found = call.model.read(call.account, self.kind.name, call.path["id"])
+            if found.items() >= self._fields(call).items():
+                return found
+        raise self.missing
 
     def _fields(self, call: Call) -> Body:
         """The fields that the path says."""
@@ -117,37 +123,41 @@ class Collection:
             parent = f"{kind}/{identity}"
 
         def part(start: int, count: int) -> tuple[list[Body], int]:
-            return call.model.page(call.account, self.kind.name, parent, start, count)
+            found, total = call.model.page(call.account, self.kind.name, parent, start, count)
+            return [*map(self.shows, found)], total
 
         def whole() -> Iterable[Body]:
             wanted = {**call.query, **call.filter}.get(self.named)
             if parent is None and isinstance(wanted, str):  # the natural key: no need to read the others
-                return call.model.find(call.account, self.kind.name, wanted)
+                return map(self.shows, call.model.find(call.account, self.kind.name, wanted))
             return part(0, -1)[0]
 
         return self.pager(call, part, whole)
 
-    def _create(self, call: Call) -> Body:
-        return call.model.create(call.account, self.kind.name, {**call.body, **self._fields(call)})
+    def _create(self, call: Call) -> Any:
+        return self.tells(call.model.create(call.account, self.kind.name, {**call.body, **self._fields(call)}))
 
     def _read(self, call: Call) -> Body:
-        return self.find(call)
+        return self.shows(self.find(call))
 
-    def _change(self, call: Call) -> Body:
+    def _change(self, call: Call) -> Any:
         self.find(call)
         given = {name: value for name, value in call.body.items() if name not in self.unchangeable}
-        return call.model.update(call.account, self.kind.name, call.path["id"], {**given, **self._fields(call)})
+        return self._updated(call, given)
 
-    def _replace(self, call: Call) -> Body:
+    def _replace(self, call: Call) -> Any:
         self.find(call)
         free = {name: rule for name, rule in self.kind.fields.items() if not rule.fixed}
         missing = [name for name, rule in free.items() if rule.required and call.body.get(name) is None]
         if missing:
             raise Refused(400, *(Problem(f"{name} is required", name) for name in missing))
-        given = {**dict.fromkeys(free), **call.body, **self._fields(call)}
-        return call.model.update(call.account, self.kind.name, call.path["id"], given)
+        return self._updated(call, {**dict.fromkeys(free), **call.body})
+
+    def _updated(self, call: Call, given: Body) -> Any:
+        whole = {**given, **self._fields(call)}
+        return self.tells(call.model.update(call.account, self.kind.name, call.path["id"], whole))
 
     def _delete(self, call: Call) -> Any:
-        self.find(call)
+        found = self.find(call)
         call.model.delete(call.account, self.kind.name, call.path["id"])
-        return self.deleted(call.path["id"])
+        return self.deleted(found)

@@ -10,8 +10,14 @@ from sandbox.model import Change, Field, Kind, Problem
 NAME = "cloudflare.notification_policy"
 
 
-class _Mechanism(TypedDict, total=False):
+class _Receiver(TypedDict):
     id: str
+
+
+class _Mechanisms(TypedDict, total=False):
+    email: list[_Receiver] | None
+    pagerduty: list[_Receiver] | None
+    webhooks: list[_Receiver] | None
 
 
 ALERTS = (
@@ -27,9 +33,9 @@ def _mechanisms(change: Change) -> Iterator[Problem]:
     if not entries:
         yield Problem("at least one mechanism is required", "mechanisms", 17_103)
     for name, entry in entries:
-        local, _, host = str(entry.get("id")).partition("@")
+        local, _, host = entry["id"].partition("@")
         if name == "email" and not (local and "." in host and rules.is_host(host)):
-            yield Problem(f"{entry.get('id')} is not an e-mail address", "mechanisms.email", 17_103)
+            yield Problem(f"{entry['id']} is not an e-mail address", "mechanisms.email", 17_103)
 
 
 KINDS = (
@@ -39,10 +45,10 @@ KINDS = (
             "account_id": Field(required=True, fixed=True),
             "name": Field(required=True, length=(1, 256)),
             "alert_type": Field(required=True, choices=ALERTS),
-            "mechanisms": Field(dict[str, list[_Mechanism] | None], required=True),
+            "mechanisms": Field(_Mechanisms, required=True),
             "description": Field(default=""),
             "enabled": Field(bool, default=True),
-            "filters": Field(dict[str, object]),
+            "filters": Field(dict[str, list[str]]),
             "alert_interval": Field(),
         },
         key=lambda body: str(body["name"]),

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from typing_extensions import TypedDict
+
 from sandbox.cloudflare import rules
 from sandbox.model import Change, Field, Kind, Number, Problem
 
@@ -10,6 +12,12 @@ TYPES = ("A", "AAAA", "CNAME", "TXT", "MX", "NS", "PTR", "CAA", "SRV", "HTTPS", 
 _PROXIABLE = ("A", "AAAA", "CNAME")
 _AUTOMATIC = 1  # a TTL of 1 is the cloud's own choice, and the only one for proxied records
 _TTL = (60, 86_400)  # seconds
+
+
+class _Settings(TypedDict, total=False):
+    ipv4_only: bool
+    ipv6_only: bool
+    flatten_cname: bool
 
 
 def _content(change: Change) -> Iterator[Problem]:
@@ -59,7 +67,7 @@ KINDS = (
             "priority": Field(Number, within=(0, 65_535)),
             "comment": Field(length=(0, 100)),
             "tags": Field(list[str], default=(), normal=sorted),
-            "settings": Field(dict[str, object]),
+            "settings": Field(_Settings),
         },
         key=lambda body: "{zone_id}/{name}/{type}/{content}".format(**body),
         taken=Problem("An identical record already exists.", code=81_058),

@@ -1,11 +1,13 @@
 """Standalone health checks: they watch and report; they steer nothing, and present no client certificate."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from typing_extensions import TypedDict
 
-from sandbox.cloudflare import rules
+from sandbox.cloudflare import probes, rules
 from sandbox.model import Body, Change, Field, Kind, Problem, is_address
+from sandbox.store import Record, Transaction
 
 NAME = "cloudflare.health_check"
 LEAST_INTERVAL = 5  # seconds
@@ -13,7 +15,7 @@ REGIONS = ("WNAM", "ENAM", "WEU", "EEU", "NSAM", "SSAM", "OC", "ME", "NAF", "SAF
 
 
 class _Http(TypedDict, total=False):
-    method: str
+    method: Literal["GET", "HEAD"]
     path: str
     port: int
     expected_codes: list[str] | None
@@ -24,7 +26,7 @@ class _Http(TypedDict, total=False):
 
 
 class _Tcp(TypedDict, total=False):
-    method: str
+    method: Literal["connection_established"]
     port: int
 
 
@@ -64,7 +66,19 @@ def _complete(change: Change) -> None:
         body["tcp_config"] = {**_TCP, **(body["tcp_config"] or {})}
     else:
         body["http_config"] = {**_HTTP, **(body["http_config"] or {})}
-    body |= {"status": "suspended" if body["suspended"] else "unknown", "failure_reason": ""}
+    change.private["first_result"] = change.tx.after(body["interval"])
+
+
+def _present(tx: Transaction, record: Record) -> Body:
+    """With what its probes found; "unknown" until the first of them came back."""
+    body = record.body
+    healthy = probes.reached(tx, body["address"], body["name"])
+    status, reason = ("healthy", "") if healthy else ("unhealthy", probes.FAILURE)
+    if body["suspended"]:
+        status, reason = "suspended", ""
+    elif tx.now.timestamp() < record.private["first_result"]:
+        status, reason = "unknown", ""
+    return {**body, "status": status, "failure_reason": reason}
 
 
 KINDS = (
@@ -90,6 +104,7 @@ KINDS = (
         taken=Problem("a health check with that name already exists", "name"),
         rules=(_check,),
         complete=_complete,
+        present=_present,
         parent=rules.in_zone,
         limit=50,
         over_limit=Problem("You have reached your limit of health checks", code=1006),

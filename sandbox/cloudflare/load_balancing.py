@@ -1,12 +1,13 @@
 """Load balancers, their pools and the monitors that watch the pools."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal, Required
 
 from typing_extensions import TypedDict
 
-from sandbox.cloudflare import rules
+from sandbox.cloudflare import probes, rules
 from sandbox.model import Body, Change, Field, Kind, Number, Problem, is_address
+from sandbox.store import Record, Transaction
 
 LOAD_BALANCER = "cloudflare.load_balancer"
 POOL = "cloudflare.pool"
@@ -14,6 +15,7 @@ MONITOR = "cloudflare.monitor"
 LIMIT = 20  # load balancers and pools an account, endpoints a pool (without an Enterprise plan)
 LEAST_INTERVAL = 15  # seconds between probes (the same)
 AFFINITY_TTL = (1_800, 604_800)  # seconds
+_EVERYWHERE = "ALL_REGIONS"
 POOL_REGIONS = (
     "WNAM",
     "ENAM",
@@ -28,7 +30,7 @@ POOL_REGIONS = (
     "SAS",
     "SEAS",
     "NEAS",
-    "ALL_REGIONS",
+    _EVERYWHERE,
 )
 STEERING = (
     "off",
@@ -43,13 +45,97 @@ STEERING = (
 
 
 class _Origin(TypedDict, total=False):
-    name: str
-    address: str
+    name: Required[str]
+    address: Required[str]
     enabled: bool
     weight: Number
     port: int
     header: dict[str, list[str]] | None
     virtual_network_id: str | None
+    flatten_cname: bool
+
+
+class _LoadShedding(TypedDict, total=False):
+    default_percent: Number
+    default_policy: Literal["random", "hash"]
+    session_percent: Number
+    session_policy: Literal["hash"]
+
+
+class _OriginSteering(TypedDict, total=False):
+    policy: Literal["random", "hash", "least_outstanding_requests", "least_connections"]
+
+
+class _NotificationOptions(TypedDict, total=False):
+    disable: bool | None
+    healthy: bool | None
+
+
+class _NotificationFilter(TypedDict, total=False):
+    origin: _NotificationOptions | None
+    pool: _NotificationOptions | None
+
+
+class _AffinityAttributes(TypedDict, total=False):
+    drain_duration: Number
+    headers: list[str]
+    require_all_headers: bool
+    samesite: Literal["Auto", "Lax", "None", "Strict"]
+    secure: Literal["Auto", "Always", "Never"]
+    zero_downtime_failover: Literal["none", "temporary", "sticky"]
+
+
+class _AdaptiveRouting(TypedDict, total=False):
+    failover_across_pools: bool
+
+
+class _LocationStrategy(TypedDict, total=False):
+    mode: Literal["pop", "resolver_ip"]
+    prefer_ecs: Literal["always", "never", "proximity", "geo"]
+
+
+class _RandomSteering(TypedDict, total=False):
+    default_weight: Number
+    pool_weights: dict[str, Number]
+
+
+class _FixedResponse(TypedDict, total=False):
+    content_type: str
+    location: str
+    message_body: str
+    status_code: int
+
+
+_PoolsByPlace = dict[str, list[str]]
+
+
+class _Overrides(TypedDict, total=False):
+    adaptive_routing: _AdaptiveRouting
+    country_pools: _PoolsByPlace
+    default_pools: list[str]
+    fallback_pool: str
+    location_strategy: _LocationStrategy
+    pool_default_weight: Number
+    pool_weights: dict[str, Number]
+    pools: list[str]
+    pop_pools: _PoolsByPlace
+    random_steering: _RandomSteering
+    region_pools: _PoolsByPlace
+    session_affinity: str
+    session_affinity_attributes: _AffinityAttributes
+    session_affinity_ttl: Number
+    steering_policy: str
+    ttl: Number
+
+
+class _SteeringRule(TypedDict, total=False):
+    condition: str
+    disabled: bool
+    fixed_response: _FixedResponse | None
+    name: str
+    overrides: _Overrides | None
+    priority: int
+    terminates: bool
 
 
 _IN_USE = 1005
@@ -97,15 +183,17 @@ def _origins(change: Change) -> Iterator[Problem]:
     origins = change.body["origins"]
     if not 1 <= len(origins) <= LIMIT:
         yield Problem(f"must have 1 to {LIMIT} origins", "origins")
-    if len({origin.get("name") for origin in origins}) < len(origins):
+    if len({origin["name"] for origin in origins}) < len(origins):
         yield Problem("names must be unique within the pool", "origins")
     for origin in origins:
-        address = str(origin.get("address"))
+        address = origin["address"]
         # What ends in digits alone is meant as an IPv4 address, so a wrong one is no host name either.
         if not is_address(address) and (address.rpartition(".")[2].isdigit() or not rules.is_host(address)):
             yield Problem(f"{address} is not a valid address", "origins.address")
         if origin.get("port") is not None and not 0 <= origin["port"] <= 65_535:  # noqa: PLR2004
             yield Problem("must be between 0 and 65535", "origins.port")
+        if not 0 <= origin.get("weight", 1) <= 1:
+            yield Problem("must be between 0 and 1", "origins.weight")
     for region in change.body["check_regions"] or ():
         if region not in POOL_REGIONS:
             yield Problem(f"{region} is not a region", "check_regions")
@@ -117,7 +205,7 @@ def _pool_complete(change: Change) -> None:
     body = change.body
     defaults = {"enabled": True, "weight": 1}
     # The API answers sorted by name, whatever was sent: a program that lists them otherwise differs forever.
-    origins = sorted(({**defaults, **origin} for origin in body["origins"]), key=lambda origin: str(origin["name"]))
+    origins = sorted(({**defaults, **origin} for origin in body["origins"]), key=lambda origin: origin["name"])
     shedding = {"default_percent": 0, "default_policy": "random", "session_percent": 0, "session_policy": "hash"}
     body |= {
         "origins": origins,
@@ -130,6 +218,31 @@ def _pool_complete(change: Change) -> None:
 
 def _pool_links(body: Body) -> Iterable[tuple[str, Any]]:
     return (("monitor", body["monitor"]),) if body["monitor"] else ()
+
+
+def _pool_beside(tx: Transaction, record: Record) -> Body:
+    return {"pop_health": _pool_health(tx, record), "references": _references(tx, record, "pool", "load_balancer")}
+
+
+def _pool_health(tx: Transaction, record: Record) -> Body:
+    """What each region's probes find, by region; nothing where none are sent."""
+    body = record.body
+    if not (body["monitor"] and body["enabled"]):
+        return {}
+    checked = [origin for origin in body["origins"] if origin["enabled"]]
+    well = [probes.reached(tx, origin["address"], origin["name"]) for origin in checked]
+    findings = [probes.finding(origin["address"], healthy) for origin, healthy in zip(checked, well, strict=True)]
+    found = {"healthy": sum(well) >= body["minimum_origins"], "origins": findings}
+    return {region: found for region in body["check_regions"] or POOL_REGIONS if region != _EVERYWHERE}
+
+
+def _references(tx: Transaction, record: Record, relation: str, kind: str) -> list[Body]:
+    """What refers to an object, as it is listed."""
+    known = {"reference_type": "referrer", "resource_type": kind}
+    return [
+        {**known, "resource_id": other.id, "resource_name": other.body["name"]}
+        for other in tx.linked(relation, record.id)
+    ]
 
 
 def _probe(change: Change) -> Iterator[Problem]:
@@ -173,6 +286,7 @@ KINDS = (
         key=lambda body: f"{body['description']}/{body['type']}/{body['path']}",
         rules=(rules.own_account, _probe),
         complete=_monitor_complete,
+        beside=lambda tx, record: {"references": _references(tx, record, "monitor", "pool")},
         keeps={"monitor": (412, Problem("monitor is in use: it is referenced by a pool", code=_IN_USE))},
         limit=LIMIT * 3 // 2,
         over_limit=Problem("You have reached your limit of monitors", code=1006),
@@ -191,16 +305,17 @@ KINDS = (
             "check_regions": Field(list[str]),
             "latitude": Field(Number, within=(-90, 90)),
             "longitude": Field(Number, within=(-180, 180)),
-            "load_shedding": Field(dict[str, object]),
-            "origin_steering": Field(dict[str, object]),
+            "load_shedding": Field(_LoadShedding),
+            "origin_steering": Field(_OriginSteering),
             "notification_email": Field(default=""),
-            "notification_filter": Field(dict[str, object]),
+            "notification_filter": Field(_NotificationFilter),
         },
         key=lambda body: str(body["name"]),
         taken=Problem("a pool with that name already exists", "name"),
         rules=(rules.own_account, _origins),
         complete=_pool_complete,
         links=_pool_links,
+        beside=_pool_beside,
         keeps={"pool": (412, Problem("pool is in use: it is referenced by a load balancer", code=_IN_USE))},
         limit=LIMIT,
         over_limit=Problem("You have reached your limit of pools", code=1006),
@@ -213,9 +328,9 @@ KINDS = (
             "name": Field(required=True),
             "default_pools": Field(list[str], required=True),
             "fallback_pool": Field(required=True),
-            "region_pools": Field(dict[str, list[str]], default={}),
-            "country_pools": Field(dict[str, list[str]], default={}),
-            "pop_pools": Field(dict[str, list[str]], default={}),
+            "region_pools": Field(_PoolsByPlace, default={}),
+            "country_pools": Field(_PoolsByPlace, default={}),
+            "pop_pools": Field(_PoolsByPlace, default={}),
             "description": Field(default=""),
             "enabled": Field(bool, default=True),
             "proxied": Field(bool, default=False),
@@ -223,12 +338,12 @@ KINDS = (
             "steering_policy": Field(choices=STEERING),
             "session_affinity": Field(choices=("none", "cookie", "ip_cookie", "header", ""), default="none"),
             "session_affinity_ttl": Field(Number),
-            "session_affinity_attributes": Field(dict[str, object]),
-            "adaptive_routing": Field(dict[str, object]),
-            "location_strategy": Field(dict[str, object]),
-            "random_steering": Field(dict[str, object]),
+            "session_affinity_attributes": Field(_AffinityAttributes),
+            "adaptive_routing": Field(_AdaptiveRouting),
+            "location_strategy": Field(_LocationStrategy),
+            "random_steering": Field(_RandomSteering),
             "networks": Field(list[str], default=("cloudflare",)),
-            "rules": Field(list[dict[str, object]], default=()),
+            "rules": Field(list[_SteeringRule], default=()),
         },
         key=lambda body: str(body["name"]),
         taken=Problem("a load balancer with that name already exists", "name"),

@@ -3,8 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sandbox.cloudflare import rules
+from typing_extensions import TypedDict
+
+from sandbox import ids
+from sandbox.cloudflare import accounts, rules
 from sandbox.model import Body, Change, Field, Kind, Model, Problem
+from sandbox.store import Record, Transaction
 
 NAME = rules.ZONE
 SETTING = "cloudflare.zone_setting"
@@ -44,6 +48,18 @@ SETTINGS: dict[str, tuple[Any, tuple[Any, ...] | None]] = {
 }
 
 
+class _TransportSecurity(TypedDict, total=False):
+    enabled: bool
+    max_age: int
+    include_subdomains: bool
+    preload: bool
+    nosniff: bool
+
+
+class _SecurityHeader(TypedDict):
+    strict_transport_security: _TransportSecurity
+
+
 def _value(change: Change) -> Iterator[Problem]:
     _, choices = SETTINGS[change.body["setting_id"]]
     value = change.body["value"]
@@ -55,6 +71,24 @@ def _value(change: Change) -> Iterator[Problem]:
 def _complete(change: Change) -> None:
     if change.before is None:
         change.body |= {"id": change.body["setting_id"], "editable": True}
+
+
+def _present(_: Transaction, record: Record) -> Body:
+    account = accounts.describe(record.account)
+    return {
+        **record.body,
+        "account": {"id": account["id"], "name": account["name"]},
+        "activated_on": record.body["created_on"],
+        "development_mode": 0,
+        "meta": {"cdn_only": False, "dns_only": False, "foundation_dns": False, "phishing_detected": False, "step": 2},
+        "name_servers": ["ada.ns.cloudflare.com", "bob.ns.cloudflare.com"],
+        "original_dnshost": None,
+        "original_name_servers": None,
+        "original_registrar": None,
+        "owner": {"id": None, "email": None, "type": "user"},
+        "permissions": ["#zone:read", "#zone:edit"],
+        "plan": {"id": ids.hexadecimal("plan", "business"), "name": "Business Website", "legacy_id": "business"},
+    }
 
 
 def ensure(model: Model, account: str, names: Iterable[str], *others: Callable[[str], tuple[str, Body]]) -> None:
@@ -75,6 +109,7 @@ KINDS = (
         key=lambda body: str(body["name"]),
         taken=Problem("An active zone already exists", code=1061),
         complete=lambda change: change.body.update({"status": "active", "type": "full", "paused": False}),
+        present=_present,
         **rules.STYLE,
     ),
     Kind(
@@ -82,7 +117,7 @@ KINDS = (
         fields={
             "zone_id": Field(required=True, fixed=True),
             "setting_id": Field(required=True, fixed=True),
-            "value": Field(object, required=True),
+            "value": Field(str | _SecurityHeader, required=True),
         },
         key=lambda body: f"{body['zone_id']}/{body['setting_id']}",
         taken=Problem("The zone has that setting already"),
