@@ -19,6 +19,7 @@ STACK = "one name, names joined by commas, or 'all'"
 SANDBOX = "run on the sandbox, a local Linode and Cloudflare: no account is touched"
 YES = "do not ask"
 LOCAL_STATE = "accept a state that only this machine has"
+ADOPT = "take over what exists under the label of something to be made, and belongs to no stack"
 JSON = "print JSON"
 
 # Short flags made up from first letters change their meaning whenever a flag is added.
@@ -83,20 +84,38 @@ def preview(_: Context, stack: str, sandbox: bool = False, expect_no_changes: bo
     _end(code)
 
 
-@task(help={"stack": STACK, "sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE})
-def up(_: Context, stack: str, sandbox: bool = False, yes: bool = False, local_state: bool = False) -> None:
+@task(help={"stack": STACK, "sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE, "adopt": ADOPT})
+def up(
+    _: Context, stack: str, sandbox: bool = False, yes: bool = False, local_state: bool = False, adopt: bool = False
+) -> None:
     """Create and change what the configuration says: shows the plan, and asks."""
     from operations import updates
 
-    _end(updates.up(ROOT, stack, on_sandbox=sandbox, yes=yes, local_state=local_state))
+    _end(updates.up(ROOT, stack, updates.Agreed(yes, local_state, adopt), on_sandbox=sandbox))
 
 
-@task(help={"stack": STACK, "sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE})
-def destroy(_: Context, stack: str, sandbox: bool = False, yes: bool = False, local_state: bool = False) -> None:
+@task(help={"stack": STACK, "sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE, "adopt": ADOPT})
+def destroy(
+    _: Context, stack: str, sandbox: bool = False, yes: bool = False, local_state: bool = False, adopt: bool = False
+) -> None:
     """Remove all that a stack holds: shows the plan, and asks; real production needs its name typed."""
     from operations import updates
 
-    _end(updates.destroy(ROOT, stack, on_sandbox=sandbox, yes=yes, local_state=local_state))
+    _end(updates.destroy(ROOT, stack, updates.Agreed(yes, local_state, adopt), on_sandbox=sandbox))
+
+
+@task(help={"stack": STACK, "sandbox": SANDBOX, "json": JSON})
+def drift(_: Context, stack: str, sandbox: bool = False, json: bool = False) -> None:
+    """Show what the clouds hold and the program does not say, without writing anything; ends with 7 for any."""
+    from operations import console
+    from operations import drift as drifts
+
+    code, found = drifts.report(ROOT, stack, on_sandbox=sandbox)
+    if json:
+        print(json_format.dumps(found, indent=2))
+    else:
+        console.show(drifts.table(found))
+    _end(code)
 
 
 @task(help={"stack": STACK, "json": JSON})
@@ -146,7 +165,7 @@ def sandbox_status(_: Context, json: bool = False) -> None:
     print(json_format.dumps(sandbox.data(status), indent=2) if json else sandbox.describe(status))
 
 
-namespace = Collection(demo, test, lint, bench, preview, up, destroy, cost)
+namespace = Collection(demo, test, lint, bench, preview, up, destroy, drift, cost)
 namespace.add_collection(
     Collection("sandbox", start=sandbox_start, stop=sandbox_stop, reset=sandbox_reset, status=sandbox_status)
 )

@@ -36,6 +36,14 @@ def require_name(name: str, consequence: str) -> None:
         raise Refused(f"{name}: that was not its name; nothing was changed")
 
 
+def agrees(question: str) -> bool:
+    """Ask somebody at the terminal; whether the answer is yes."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
 def show(table: Table) -> None:
     """Print a table to standard output: as wide as the terminal, or as WIDTH where there is none."""
     width = None if sys.stdout.isatty() else WIDTH

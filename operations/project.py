@@ -22,8 +22,16 @@ POINTS_AT_REAL = ("PULUMI_", "LINODE_", "CLOUDFLARE_", "CF_", "AWS_", "AZURE_", 
 
 
 @dataclass(frozen=True)
+class Apis:
+    """Where the two clouds' REST APIs are: the real ones', unless it is said otherwise."""
+
+    linode: str = "https://api.linode.com/v4"
+    cloudflare: str = "https://api.cloudflare.com/client/v4"
+
+
+@dataclass(frozen=True)
 class Project:
-    """One stack's place: the folder with its Pulumi.yaml, and the whole environment of an engine there."""
+    """One stack's place: the folder with its Pulumi.yaml, the whole environment of an engine there, and the clouds."""
 
     root: Path
     folder: Path
@@ -31,6 +39,7 @@ class Project:
     pulumi: Path
     environment: Mapping[str, str]
     sandbox: bool
+    apis: Apis = Apis()
 
     @property
     def stack_file(self) -> Path:

@@ -27,7 +27,7 @@ from components import settings
 from components.settings import Stack
 from operations import engine, throwaway
 from operations.errors import Failed
-from operations.project import Project, read_project_file, without_real
+from operations.project import Apis, Project, read_project_file, without_real
 from sandbox import process
 from toolchain import cache
 from toolchain.engine import Engine
@@ -125,6 +125,7 @@ def project(root: Path, name: str, stack: Stack, found: Engine, say: Callable[[s
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         },
         sandbox=True,
+        apis=Apis(running.linode_url, running.cloudflare_url),
     )
     with cache.held(folder, say):  # another stack's run may be preparing at this moment
         for each in (folder / BACKEND, home.parent, home):

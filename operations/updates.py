@@ -5,14 +5,28 @@ What changes a cloud stops at the first stack that fails.
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from operations import engine, runs, sandbox, stacks
-from operations.console import has_terminal, require_name, say
+from operations import engine, recovery, runs, sandbox, stacks
+from operations.console import agrees, has_terminal, require_name, say
 from operations.errors import Refused
 from operations.project import Project
 
 PRODUCTION = "production"
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What was agreed to beforehand, on the command line.
+
+    `yes`: the changes. `local_state`: a state that only this machine has. `adopt`: what exists under the label of
+    something that would be made, and belongs to no stack, is taken over; otherwise nothing is made.
+    """
+
+    yes: bool = False
+    local_state: bool = False
+    adopt: bool = False
 
 
 def preview(root: Path, wanted: str, *, on_sandbox: bool, expect_no_changes: bool) -> int:
@@ -43,36 +57,72 @@ def preview_data(
     return next(filter(None, codes), 0), plans
 
 
-def up(root: Path, wanted: str, *, on_sandbox: bool, yes: bool, local_state: bool) -> int:
+def up(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
     """Bring stacks to what the configuration says; return the exit code. The engine shows its plan and asks.
 
     Raises:
         Refused, Failed.
     """
     chosen = stacks.select(root, wanted)
-    _require_consent(f"up {wanted}", on_sandbox=on_sandbox, yes=yes)
-    projects = runs.for_up(root, chosen, on_sandbox=on_sandbox, local_state=local_state)
-    return _in_turn(projects, "up", lambda project: engine.run(project, "up", *_consent(yes)))
+    _require_consent(f"up {wanted}", on_sandbox=on_sandbox, yes=agreed.yes)
+    projects = runs.for_up(root, chosen, on_sandbox=on_sandbox, local_state=agreed.local_state)
+
+    def change(project: Project) -> int:
+        _go_on(project, agreed)
+        return engine.run(project, "up", *_consent(agreed.yes))
+
+    return _in_turn(projects, "up", change)
 
 
-def destroy(root: Path, wanted: str, *, on_sandbox: bool, yes: bool, local_state: bool) -> int:
+def destroy(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
     """Remove everything that stacks hold; return the exit code. The stacks stay, empty, with their history.
 
     Protection is lifted in the state first, for the engine stops half way at a protected resource. On real
-    accounts somebody has to type the stack's name before that; `yes` spares it where nothing is production.
+    accounts somebody has to type the stack's name before that; `agreed.yes` spares it where nothing is production.
 
     Raises:
         Refused, Failed.
     """
     chosen = stacks.select(root, wanted)
-    _require_consent(f"destroy {wanted}", on_sandbox=on_sandbox, yes=yes)
-    to_type = [n for n, stack in chosen.items() if not on_sandbox and (PRODUCTION in stack.environments or not yes)]
+    _require_consent(f"destroy {wanted}", on_sandbox=on_sandbox, yes=agreed.yes)
+    to_type = [
+        n for n, stack in chosen.items() if not on_sandbox and (PRODUCTION in stack.environments or not agreed.yes)
+    ]
     if to_type and not has_terminal():
         raise Refused(f"{', '.join(to_type)}: destroying it for real needs a terminal, to type its name on")
-    projects = runs.for_destroy(root, chosen, on_sandbox=on_sandbox, local_state=local_state)
+    projects = runs.for_destroy(root, chosen, on_sandbox=on_sandbox, local_state=agreed.local_state)
     for name in to_type:
         require_name(name, f"{name}: all its servers with their backups, databases and copies will be deleted.")
-    return _in_turn(projects, "destroy", lambda project: _destroy(project, yes=yes))
+
+    def change(project: Project) -> int:
+        _go_on(project, agreed)
+        return _destroy(project, yes=agreed.yes)
+
+    return _in_turn(projects, "destroy", change)
+
+
+def _go_on(project: Project, agreed: Agreed) -> None:
+    """Settle what a run that was cut off left behind, and take over what exists already.
+
+    Raises:
+        Refused: something exists that nobody said to take over.
+        Failed: the engine or a cloud does not answer.
+    """
+    recovery.settle(project, say)
+    may_adopt = agreed.adopt
+    while found := recovery.strays(project):  # more than once: what is taken over may be the parent of another
+        if foreign := [each.found.name for each in found if not each.found.ours]:
+            may_adopt = may_adopt or _agree_to_adopt(project, foreign)
+        recovery.adopt(project, found, say)
+
+
+def _agree_to_adopt(project: Project, names: Sequence[str]) -> bool:
+    exist = f"{project.stack}: {', '.join(names)}: exists already, and belongs to no stack"
+    if has_terminal() and agrees(f"{exist}. Take it over?"):
+        return True
+    raise Refused(
+        f"{exist}; `{project.task('up')} --adopt` takes it over, else delete or rename it. Nothing was changed"
+    )
 
 
 def _destroy(project: Project, *, yes: bool) -> int:

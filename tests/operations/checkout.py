@@ -21,7 +21,7 @@ from tests.programs import put_python
 
 LINKED = ("components", "operations", "sandbox", "toolchain")
 COPIED = ("Pulumi.yaml", "__main__.py", "tasks.py")
-TOKENS = process.Tokens("platform", "copies", "cloudflare", "a" * 32, {"chat-tonic.com": "b" * 32})
+TOKENS = process.Tokens("platform", "copies", "cloudflare", "control", "a" * 32, {"chat-tonic.com": "b" * 32})
 RELEASED = "registry.chat-tonic.com/{}@sha256:" + "1" * 64
 
 # Notes its call, then becomes the real engine; or, where there is none, answers from a file.
