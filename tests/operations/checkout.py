@@ -17,12 +17,15 @@ from components.settings import Stack
 from operations import engine, sandbox, throwaway
 from sandbox import process
 from tests.configuration import ROOT, change_platform, change_stack, copy_of_the_committed_files
+from tests.operations.real_clouds import ZONE, RealClouds
 from tests.programs import put_python
 
 LINKED = ("components", "operations", "sandbox", "toolchain")
 COPIED = ("Pulumi.yaml", "__main__.py", "tasks.py")
-TOKENS = process.Tokens("platform", "copies", "cloudflare", "control", "a" * 32, {"chat-tonic.com": "b" * 32})
+TOKENS = process.Tokens("platform", "copies", "cloudflare", "control", "a" * 32, {ZONE: "b" * 32})
 RELEASED = "registry.chat-tonic.com/{}@sha256:" + "1" * 64
+
+NO_STATE = '{"version": 3, "deployment": {}}'
 
 # Notes its call, then becomes the real engine; or, where there is none, answers from a file.
 NOTING_ENGINE = """\
@@ -34,8 +37,10 @@ with open({calls!r}, "a") as calls:
     calls.write(json.dumps({{"arguments": sys.argv[1:], "environment": dict(os.environ)}}) + "\\n")
 if {real!r}:
     os.execv({real!r}, [{real!r}, *sys.argv[1:]])
-with open({answers!r}) as answers:
-    answer = json.load(answers).get(sys.argv[1], {{"code": 0, "output": ""}})
+with open({answers!r}) as file:
+    answers = json.load(file)
+names = ("_".join(sys.argv[1:3]), sys.argv[1] + "_" + sys.argv[-1], sys.argv[1])
+answer = next((answers[name] for name in names if name in answers), {{"code": 0, "output": ""}})
 print(answer["output"])
 sys.exit(answer["code"])
 """
@@ -59,7 +64,10 @@ class Call:
 
 
 class Checkout:
-    """A copy of the project's files in a folder of its own; `environment` is what tasks run with there."""
+    """A copy of the project's files in a folder of its own.
+
+    `environment` is what tasks run with there; `standing` is what every idle engine answers.
+    """
 
     before: dict[str, str]
 
@@ -70,6 +78,7 @@ class Checkout:
             shutil.copy(ROOT / name, self.root)
         for name in LINKED:
             (self.root / name).symlink_to(ROOT / name)
+        self.standing: dict[str, tuple[int, str]] = {}
         (folder / "home").mkdir()
         ours = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
         self.environment = {**ours, "HOME": str(folder / "home"), "XDG_CACHE_HOME": str(folder / "cache")}
@@ -99,7 +108,11 @@ class Checkout:
         self.environment["PATH"] = os.pathsep.join([str(self.folder / "bin"), found.environment["PATH"]])
 
     def use_idle_engine(self, **answers: tuple[int, str]) -> None:
-        """Have the tasks find an engine that does nothing: exit code and output by its first argument."""
+        """Have the tasks find an engine that does nothing: exit code and output by its command.
+
+        That is its first two arguments, its first and the stack, or its first. It has no state unless it is told so.
+        """
+        answers = {"stack_output": (0, "{}"), "stack_export": (0, NO_STATE), **self.standing, **answers}
         (self.folder / "answers").write_text(
             json.dumps({name: {"code": code, "output": output} for name, (code, output) in answers.items()})
         )
@@ -125,7 +138,7 @@ class Checkout:
         changes: dict[str, Any] = {"admin_sources": ["8.8.8.0/24"]}
         if self._load(stack).zone:
             changes |= {
-                "zone": "chat-tonic.com",
+                "zone": ZONE,
                 "alarms": {"board": "board@chat-tonic.com", "on_call": "call@chat-tonic.com"},
             }
         change_stack(self.root, stack, changes)
@@ -137,6 +150,14 @@ class Checkout:
             content["config"][key] = {"secure": "v1:made-up"} if required[key].secret else value
         path.write_text(yaml.safe_dump(content))
         self.environment |= {"PULUMI_CONFIG_PASSPHRASE": "made up", "PULUMI_BACKEND_URL": "s3://chat-tonic-state"}
+
+    def reach(self, clouds: RealClouds, *stacks: str) -> None:
+        """Lead real runs to hosts on the loopback, those of some stacks with the tokens that these take."""
+        self.environment |= clouds.environment
+        for stack in stacks:
+            required = [each.key for each in settings.required_inputs(self._load(stack))]
+            self.standing[f"config_{stack}"] = (0, clouds.configuration(required))
+        self.use_idle_engine()
 
     def _load(self, stack: str) -> Stack:
         return settings.load(self.root, stack)

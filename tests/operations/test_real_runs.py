@@ -1,6 +1,7 @@
 """Runs for real, up to the point at which they would reach a cloud: the engine here only notes its calls."""
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,17 +10,24 @@ import yaml
 
 from components import settings
 from operations import engine, sandbox
-from tests.configuration import change_stack
 from tests.operations.checkout import Call, Checkout
+from tests.operations.real_clouds import HOSTS, RealClouds
 
 OUTPUTS = ["stack", "output", "--json", "--non-interactive", "--stack"]
+READS = (["stack", "output"], ["stack", "export"], ["config", "--json"])
+LEADING_TO_A_SANDBOX = {
+    "PULUMI_DEBUG_PROVIDERS": "linode:1,cloudflare:2",
+    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    "LINODE_URL": "http://127.0.0.1:1",
+    "CLOUDFLARE_BASE_URL": "http://127.0.0.1:2",
+}
 
 
 @pytest.fixture
-def real(checkout: Checkout) -> Checkout:
+def real(checkout: Checkout, hosts: RealClouds) -> Checkout:
     """A checkout in which `test` has all that a real run needs."""
     checkout.make_real("test")
-    checkout.use_idle_engine(stack=(0, "{}"))
+    checkout.reach(hosts, "test")
     return checkout
 
 
@@ -30,6 +38,11 @@ def commands(calls: list[Call]) -> list[list[str]]:
     return [call.arguments for call in calls]
 
 
+def changes(calls: list[Call]) -> list[list[str]]:
+    """Return the commands but those that only read."""
+    return [command for command in commands(calls) if command[:2] not in READS]
+
+
 def test_a_preview_asks_for_what_is_deployed_and_then_runs_the_engine(real: Checkout) -> None:
     assert real.run("preview", "test").code == 0
     assert commands(real.calls()) == [[*OUTPUTS, "test"], ["preview", "--non-interactive", "--stack", "test"]]
@@ -37,17 +50,15 @@ def test_a_preview_asks_for_what_is_deployed_and_then_runs_the_engine(real: Chec
 
 def test_an_agreed_update_runs_the_engine_with_its_plan_shown(real: Checkout) -> None:
     assert real.run("up", "test", "--yes").code == 0
-    assert commands(real.calls())[1:] == [["up", "--yes", "--non-interactive", "--stack", "test"]]
+    assert changes(real.calls()) == [["up", "--yes", "--non-interactive", "--stack", "test"]]
+    assert commands(real.calls())[-1][0] == "up"
 
 
 def test_an_agreed_destroy_unprotects_first_and_excludes_nothing(real: Checkout) -> None:
     assert real.run("destroy", "test", "--yes").code == 0
-    export = ["stack", "export", "--non-interactive", "--stack", "test"]
-    assert commands(real.calls())[1:] == [
-        export,
+    assert changes(real.calls()) == [
         ["state", "unprotect", "--all", "--yes", "--non-interactive", "--stack", "test"],
         ["destroy", "--yes", "--non-interactive", "--stack", "test"],
-        export,
     ]
 
 
@@ -55,7 +66,7 @@ def test_an_agreed_destroy_unprotects_first_and_excludes_nothing(real: Checkout)
 def test_a_failed_update_ends_with_the_engines_code_and_says_how_to_go_on(
     real: Checkout, engine_says: int, task_ends: int
 ) -> None:
-    real.use_idle_engine(stack=(0, "{}"), up=(engine_says, ""))
+    real.use_idle_engine(up=(engine_says, ""))
     ended = real.run("up", "test", "--yes")
     assert ended.code == task_ends
     assert ended.errors == ("test: not finished; what was done is recorded. `./inv up test` goes on from there.\n")
@@ -72,24 +83,24 @@ def test_an_exit_code_without_a_meaning_here_is_a_failure(code: int) -> None:
 
 
 def test_differences_end_a_preview_that_expects_none_with_7(real: Checkout) -> None:
-    real.use_idle_engine(stack=(0, "{}"), preview=(7, ""))
+    real.use_idle_engine(preview=(7, ""))
     assert real.run("preview", "test", "--expect-no-changes").code == 7
     assert real.calls()[-1].arguments == ["preview", "--expect-no-changes", "--non-interactive", "--stack", "test"]
 
 
 def test_the_json_of_a_preview_is_by_stack(real: Checkout) -> None:
-    real.use_idle_engine(stack=(0, "{}"), preview=(0, '{"steps": []}'))
+    real.use_idle_engine(preview=(0, '{"steps": []}'))
     assert json.loads(real.run("preview", "test", "--json").output) == {"test": {"steps": []}}
 
 
-def test_updates_stop_at_the_first_stack_that_fails(real: Checkout) -> None:
+def test_updates_stop_at_the_first_stack_that_fails(real: Checkout, hosts: RealClouds) -> None:
     real.make_real("us-central")
-    change_stack(real.root, "us-central", {"zone": "chat-tonic-us.com"})
-    real.use_idle_engine(stack=(0, "{}"), up=(4, ""))
+    real.reach(hosts, "us-central")
+    real.use_idle_engine(up=(4, ""))
     ended = real.run("up", "test,us-central", "--yes")
     assert ended.code == 4
     assert ended.errors.splitlines()[-1] == "Not begun: us-central."
-    assert [call.arguments[0] for call in real.calls()] == ["stack", "stack", "up"]
+    assert changes(real.calls()) == [["up", "--yes", "--non-interactive", "--stack", "test"]]
 
 
 @pytest.mark.parametrize("task", [["preview"], ["up", "--yes"]])
@@ -219,7 +230,7 @@ def test_the_backend_of_a_sandbox_is_refused(real: Checkout, choose: Choose) -> 
 
 @pytest.mark.parametrize("task", [["preview"], ["up", "--yes"], ["destroy", "--yes"]])
 def test_a_state_that_the_sandbox_wrote_is_refused_wherever_it_is(real: Checkout, task: list[str]) -> None:
-    real.use_idle_engine(stack=(0, '{"sandbox": true}'))
+    real.use_idle_engine(stack_output=(0, '{"sandbox": true}'))
     ended = real.run(task[0], "test", *task[1:])
     assert ended.code == 2
     assert ended.errors == (
@@ -230,7 +241,7 @@ def test_a_state_that_the_sandbox_wrote_is_refused_wherever_it_is(real: Checkout
 
 def test_a_generation_added_and_removed_in_one_step_is_refused(real: Checkout) -> None:
     running = {"internal": {"api": {"7": "linode/debian12"}}}
-    real.use_idle_engine(stack=(0, json.dumps({"generations": running})))
+    real.use_idle_engine(stack_output=(0, json.dumps({"generations": running})))
     ended = real.run("up", "test", "--yes")
     assert ended.code == 2
     assert ended.errors.startswith(
@@ -254,18 +265,30 @@ def test_production_cannot_be_destroyed_for_real_without_a_terminal(checkout: Ch
     assert checkout.calls() == []
 
 
-def test_a_real_run_is_kept_away_from_a_sandbox(real: Checkout) -> None:
-    leading_there = {
-        "PULUMI_DEBUG_PROVIDERS": "linode:1,cloudflare:2",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "LINODE_URL": "http://127.0.0.1:1",
-        "CLOUDFLARE_BASE_URL": "http://127.0.0.1:2",
-    }
-    real.environment |= leading_there
-    assert real.run("preview", "test").code == 0
+@pytest.mark.parametrize("task", [["preview"], ["up", "--yes"], ["destroy", "--yes"]])
+def test_a_real_run_is_kept_away_from_a_sandbox(real: Checkout, task: list[str]) -> None:
+    real.environment |= LEADING_TO_A_SANDBOX
+    assert real.run(task[0], "test", *task[1:]).code == 0
     for call in real.calls():
-        assert not call.environment.keys() & leading_there.keys()
+        assert not call.environment.keys() & LEADING_TO_A_SANDBOX.keys()
         assert call.environment["PULUMI_BACKEND_URL"] == "s3://chat-tonic-state"
+
+
+def test_the_clients_of_a_real_run_go_to_the_official_hosts_whatever_the_environment_says(
+    real: Checkout, hosts: RealClouds
+) -> None:
+    real.make_real("us-central")
+    real.reach(hosts, "us-central")
+    with socket.create_server(("127.0.0.1", 0)) as sandbox:
+        url = f"http://127.0.0.1:{sandbox.getsockname()[1]}"
+        real.environment |= {"LINODE_URL": f"{url}/v4", "CLOUDFLARE_BASE_URL": f"{url}/client/v4"}
+        hosts.requests.clear()
+        ended = real.run("up", "us-central", "--yes")
+        assert ended.code == 0, ended.errors
+        assert hosts.asked() == set(HOSTS)
+        sandbox.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody has called there
+            sandbox.accept()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,12 @@ from sandbox.process import Tokens
 from tests.configuration import ROOT, STACKS
 
 TOKENS = Tokens(
-    "platform", "copies", "cloudflare", "account", {"chat-tonic-us.example": "us", "chat-tonic-eu.example": "eu"}
+    "platform",
+    "copies",
+    "cloudflare",
+    "control",
+    "account",
+    {"chat-tonic-us.example": "us", "chat-tonic-eu.example": "eu"},
 )
 
 
