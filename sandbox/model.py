@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,6 +18,7 @@ from sandbox import ids
 from sandbox.store import Record, Store, Transaction
 
 Body = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ Course = tuple[tuple[str, float], ...]
 class Change:
     """One creation or update while it is judged: rules read it, `complete` fills in what only the cloud knows.
 
-    `action` is what is done to the object: "create", "update", or an action of its kind's own.
+    `action` is what is done to the object: "create", "update", or an action of its kind's own; `complete` may give an
+    update the name of the action that it is.
     """
 
     tx: Transaction
@@ -142,6 +144,34 @@ class Change:
 
 
 Rule = Callable[[Change], Iterable[Problem]]
+
+
+@dataclass(frozen=True)
+class Action:
+    """What can be done to an object beside making, changing and deleting it: its name, and what it is told.
+
+    `do` says what forbids it, and changes the object where nothing does.
+    """
+
+    name: str
+    do: Rule
+    fields: Mapping[str, Field] = field(default_factory=dict)
+
+    def read(self, given: Body) -> Body:
+        """What it is told, whole: with the defaults. Raises Refused where that is not what its fields say."""
+        known = {name: given.get(name) for name in self.fields}
+        missing = [name for name, rule in self.fields.items() if rule.required and known[name] is None]
+        if missing:
+            raise Refused(400, *(Problem(f"{name} is required", name) for name in missing))
+        read = {
+            name: rule.default if known[name] is None else rule.read(name, known[name])
+            for name, rule in self.fields.items()
+        }
+        told = [(name, value) for name, value in read.items() if known[name] is not None]
+        found = [problem for name, value in told for problem in self.fields[name].problems(name, value)]
+        if found:
+            raise Refused(400, *found)
+        return read
 
 
 def _nothing(*_: Any) -> tuple[()]:
@@ -249,7 +279,7 @@ class Model:
             raise Refused(400, *(Problem(f"{name} is required", name) for name in missing))
         if kind.parent:
             parent_kind, parent = kind.parent(given)
-            _owned(tx, account, parent_kind, parent)
+            owned(tx, account, parent_kind, parent)
         whole = {name: given.get(name, rule.default) for name, rule in kind.fields.items()}
         change = Change(tx, account, kind, "", given, None, *_parted(kind, whole), "create")
         self._judge(change)
@@ -274,13 +304,13 @@ class Model:
     def read(self, account: str, kind: str, identity: object) -> Body:
         """The object as the API presents it."""
         with self._store.transaction() as tx:
-            return self.kinds[kind].present(tx, _owned(tx, account, kind, identity))
+            return self.kinds[kind].present(tx, owned(tx, account, kind, identity))
 
     def read_whole(self, account: str, kind_name: str, identity: object) -> Body:
         """The object with all that the API answers about it at addresses below its own."""
         kind = self.kinds[kind_name]
         with self._store.transaction() as tx:
-            record = _owned(tx, account, kind_name, identity)
+            record = owned(tx, account, kind_name, identity)
             kept = {name: value for name, value in record.private.items() if not kind.is_secret(name)}
             return {**kept, **kind.beside(tx, record), **kind.present(tx, record)}
 
@@ -312,7 +342,7 @@ class Model:
         kind = self.kinds[kind_name]
         given = {name: value for name, value in given.items() if name in kind.fields}
         with self._store.transaction() as tx:
-            record = _owned(tx, account, kind_name, identity)
+            record = owned(tx, account, kind_name, identity)
             emptied = [name for name, value in given.items() if value is None and kind.fields[name].required]
             if emptied:
                 raise Refused(400, *(Problem(f"{name} is required", name) for name in emptied))
@@ -328,10 +358,29 @@ class Model:
             kind.complete(change)
             return self._write(change)
 
+    def act(self, account: str, kind_name: str, identity: object, action: Action, given: Body) -> Body:
+        """Does something to an object that is no mere change of its fields; returns the object as it is now."""
+        kind = self.kinds[kind_name]
+        with self._store.transaction() as tx:
+            record = owned(tx, account, kind_name, identity)
+            told, body = action.read(given), {**record.body}
+            change = Change(tx, account, kind, record.id, told, record.body, body, {**record.private}, action.name)
+            found = list(action.do(change))
+            if found:
+                raise Refused(400, *found)
+            change.body[kind.stamps[1]] = kind.time(tx.now)
+            kind.complete(change)
+            return self._write(change)
+
+    def ask(self, question: Callable[[Transaction], T]) -> T:
+        """What a question finds out, in one transaction."""
+        with self._store.transaction() as tx:
+            return question(tx)
+
     def delete(self, account: str, kind: str, identity: object) -> None:
         """Deletes an object and what belongs to it."""
         with self._store.transaction() as tx:
-            self._remove(tx, _owned(tx, account, kind, identity))
+            self._remove(tx, owned(tx, account, kind, identity))
 
     def _judge(self, change: Change) -> None:
         rules = change.kind.fields
@@ -366,7 +415,7 @@ class Model:
         )
         change.tx.put(record, kind.links(change.body), "create" if change.before is None else "update")
         kind.notices(change.tx, record, change.action)
-        return kind.present(change.tx, _owned(change.tx, change.account, kind.name, change.id))
+        return kind.present(change.tx, owned(change.tx, change.account, kind.name, change.id))
 
     def _remove(self, tx: Transaction, record: Record) -> None:
         for relation, (status, problem) in self.kinds[record.kind].keeps.items():
@@ -422,7 +471,8 @@ def _parted(kind: Kind, whole: Body) -> tuple[Body, Body]:
     )
 
 
-def _owned(tx: Transaction, account: str, kind: str, identity: object) -> Record:
+def owned(tx: Transaction, account: str, kind: str, identity: object) -> Record:
+    """An account's object. Raises Refused where it is none, or another's."""
     record = tx.get(kind, identity)
     if record is None or record.account != account:
         raise not_found()

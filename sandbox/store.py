@@ -49,6 +49,7 @@ CREATE TABLE notice (
     id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, entity TEXT NOT NULL, body TEXT NOT NULL
 );
 CREATE INDEX notice_account ON notice (account, id);
+CREATE INDEX notice_entity ON notice (account, entity, id);
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -115,10 +116,24 @@ class Transaction:
         row = (account, entity, json.dumps(body))
         self._sql.execute("INSERT INTO notice (account, entity, body) VALUES (?, ?, ?)", row)
 
-    def notices(self, account: str) -> list[dict[str, Any]]:
-        """What an account was told, newest first, each with its id."""
-        query = "SELECT id, body FROM notice WHERE account = ? ORDER BY id DESC"
-        return [{"id": number, **json.loads(body)} for number, body in self._sql.execute(query, (account,))]
+    def notices(
+        self, account: str, entity: str | None = None, since: str | None = None, start: int = 0, count: int = -1
+    ) -> list[dict[str, Any]]:
+        """Some of what an account was told, newest first, each with its id: all, or of one entity, or since a time."""
+        wanted = {" AND entity = ?": entity, " AND json_extract(body, '$.created') >= ?": since}
+        tests = {test: value for test, value in wanted.items() if value is not None}
+        query = f"{_NOTICES}{''.join(tests)} ORDER BY id DESC LIMIT ? OFFSET ?"
+        found = self._sql.execute(query, (account, *tests.values(), count, start))
+        return [{"id": number, **json.loads(body)} for number, body in found]
+
+    def notice(self, account: str, number: int) -> dict[str, Any] | None:
+        """What an account was told under that id."""
+        found = self._sql.execute(f"{_NOTICES} AND id = ?", (account, number)).fetchone()
+        return {"id": found[0], **json.loads(found[1])} if found else None
+
+    def notice_count(self, account: str) -> int:
+        """How many notices an account has."""
+        return int(self._sql.execute("SELECT count(*) FROM notice WHERE account = ?", (account,)).fetchone()[0])
 
     def get(self, kind: str, identity: object) -> Record | None:
         """The object of that kind with that id."""
@@ -265,6 +280,7 @@ def events(file: Path, after: int = 0) -> list[Event]:
     return _query(file, lambda sql: [_event(row) for row in sql.execute(query, (after,))])
 
 
+_NOTICES = "SELECT id, body FROM notice WHERE account = ?"
 _SELECT = "SELECT kind, id, account, key, parent, body, private FROM object"
 
 

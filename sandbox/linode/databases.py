@@ -3,16 +3,18 @@
 import base64
 import ipaddress
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Required
 
 from typing_extensions import TypedDict
 
 from sandbox import ids
-from sandbox.linode import catalog, rules
-from sandbox.model import Body, Change, Course, Field, Kind, Problem, arrives, moment, state
+from sandbox.linode import catalog, events, rules
+from sandbox.model import Body, Change, Course, Field, Kind, Problem, moment, state
 from sandbox.store import Record, Transaction
 
 NAME = "linode.database"
+PROVISIONING = "provisioning"
 CREATED_IN, RESIZED_IN = 780.0, 900.0  # seconds
 KEPT_DAYS = 14  # how far back a fork can go
 
@@ -24,7 +26,48 @@ class _Window(TypedDict, total=False):
     hour_of_day: int | None
 
 
+class _Fork(TypedDict, total=False):
+    source: Required[int]
+    restore_time: str | None
+
+
+ENTITY = events.Entity("database", "/v4/databases/postgresql/instances/{id}")
+_TIME = "%Y-%m-%dT%H:%M:%S"
+_FROM_SOURCE = ("region", "type", "engine", "cluster_size", "allow_list", "engine_config")
 _UPDATES = {"frequency": "weekly", "duration": 4, "day_of_week": 7, "hour_of_day": 0}  # the API's own choice
+
+
+def _origin(change: Change) -> Iterator[Problem]:
+    """A fork has what its source has unless it is told otherwise; any other database is told everything."""
+    fork = change.body["fork"]
+    if change.before is None and fork is not None:
+        source = change.other(NAME, fork["source"])
+        if source is None:
+            yield Problem("A valid database by that ID was not found", "fork.source")
+            return
+        yield from _restorable(change, source, fork)
+        _inherit(change, source)
+    for name in ("label", "region", "type", "engine"):
+        if change.body[name] is None:
+            yield Problem(f"{name} is required", name)
+
+
+def _restorable(change: Change, source: Record, fork: Body) -> Iterator[Problem]:
+    now, oldest = change.tx.now, _oldest(change.tx, source)
+    try:
+        wanted = datetime.fromisoformat(fork.get("restore_time") or now.strftime(_TIME))
+    except ValueError:
+        yield Problem("restore_time is not a valid time", "fork.restore_time")
+        return
+    wanted = wanted.astimezone(UTC) if wanted.tzinfo else wanted.replace(tzinfo=UTC)
+    if oldest is None or not datetime.fromisoformat(f"{oldest}+00:00") <= wanted <= now:
+        yield Problem(f"restore_time must be between {oldest} and now", "fork.restore_time")
+    fork["restore_time"] = wanted.strftime(_TIME)
+
+
+def _inherit(change: Change, source: Record) -> None:
+    had = {"label": f"{source.body['label']}-fork"[-32:], **{name: source.body[name] for name in _FROM_SOURCE}}
+    change.body |= {name: value for name, value in had.items() if change.given.get(name) is None}
 
 
 def _offered(change: Change) -> Iterator[Problem]:
@@ -68,20 +111,25 @@ def _window(change: Change) -> Iterator[Problem]:
 
 def _course(change: Change) -> Course:
     if change.action == "create":
-        return (("provisioning", CREATED_IN),)
-    resized = change.changed("type", "cluster_size", "engine")
-    return (("resizing", RESIZED_IN),) if resized else ()
+        return ((PROVISIONING, CREATED_IN),)
+    return (("resizing", RESIZED_IN),) if change.action == "resize" else ()
 
 
 def _present(tx: Transaction, record: Record) -> Body:
-    shown = {**record.body, "status": state(tx, record.private) or record.body["status"]}
+    body = record.body
+    shown = {**body, "engine": body["engine"].partition("/")[0], "status": status(tx, record)}
     return shown | {"oldest_restore_time": _oldest(tx, record)}
+
+
+def status(tx: Transaction, record: Record) -> str:
+    """What a database is doing now: "active" when it can be used."""
+    return state(tx, record.private) or str(record.body["status"])
 
 
 def _oldest(tx: Transaction, record: Record) -> str | None:
     """The earliest time that a fork may be made of: its first backup, or the beginning of the days that are kept."""
-    first, kept = moment(arrives(record.private)), tx.now - timedelta(days=KEPT_DAYS)
-    return None if first > tx.now else max(first, kept).strftime("%Y-%m-%dT%H:%M:%S")
+    first, kept = moment(record.private["first_backup"]), tx.now - timedelta(days=KEPT_DAYS)
+    return None if first > tx.now else max(first, kept).strftime(_TIME)
 
 
 def _complete(change: Change) -> None:
@@ -89,13 +137,16 @@ def _complete(change: Change) -> None:
     body["updates"] = {**_UPDATES, **(body["updates"] or {}), "pending": []}
     if change.before is None:
         body |= {"encrypted": True, "ssl_connection": True, "platform": "rdbms-default", "status": "active"}
-        body |= {"fork": None, "private_network": None, "oldest_restore_time": None}
+        body |= {"private_network": None, "oldest_restore_time": None}
+        change.private["first_backup"] = change.tx.after(CREATED_IN)
         body["port"] = 10_000 + ids.number("port", change.id) % 20_000
         change.private["credentials"] = {"username": "akmadmin", "password": ids.secret(NAME, change.id, "password")}
         authority = (
             f"-----BEGIN CERTIFICATE-----\n{ids.secret(NAME, change.id, 'ca', length=64)}\n-----END CERTIFICATE-----\n"
         )
         change.private["ssl"] = {"ca_certificate": base64.b64encode(authority.encode()).decode()}
+    if change.action == "update" and change.changed("type", "cluster_size", "engine"):
+        change.action = "resize"
     engine = catalog.table("database_engines")[body["engine"]]
     body["version"] = engine["version"]
     number = ids.number("host", change.id)
@@ -110,10 +161,11 @@ KINDS = (
     Kind(
         NAME,
         fields={
-            "label": rules.label(3, 32, required=True),
-            "region": Field(required=True, fixed=True),
-            "type": Field(required=True),
-            "engine": Field(required=True),
+            "label": rules.label(3, 32),
+            "region": Field(fixed=True),
+            "type": Field(),
+            "engine": Field(),
+            "fork": Field(_Fork, fixed=True),
             "cluster_size": Field(int, default=1),
             "allow_list": Field(list[str], default=(), normal=with_masks),
             "updates": Field(_Window),
@@ -121,11 +173,12 @@ KINDS = (
         },
         key=lambda body: str(body["label"]),
         taken=Problem("Label must be unique among your databases", "label"),
-        rules=(rules.region_offers("Managed Databases"), _offered, _allow_list, _window),
+        rules=(_origin, rules.region_offers("Managed Databases"), _offered, _allow_list, _window),
         complete=_complete,
         course=_course,
         busy=Problem("Cannot update a database that is not active"),
         present=_present,
+        notices=events.life("database", ENTITY, slow=("create", "resize")),
         limit=100,
         over_limit=Problem("Maximum number of databases reached"),
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from sandbox.linode import instances, rules
+from sandbox.linode import events, instances, rules
 from sandbox.model import Body, Change, Field, Kind, Problem
 from sandbox.store import Record, Transaction
 
@@ -22,6 +22,7 @@ ENTITIES = {
     "linode": (instances.NAME, "/v4/linode/instances/{}"),
     "nodebalancer": ("linode.node_balancer", "/v4/nodebalancers/{}"),
 }
+ENTITY = events.Entity("firewall", "/v4/networking/firewalls/{id}")
 RULES, ADDRESSES, PORTS = 25, 255, 15  # limits: rules a firewall (in and out), addresses and ports a rule
 
 
@@ -160,6 +161,13 @@ def _device(change: Change) -> None:
     change.body["entity"] = entity | {"label": found.body["label"], "url": url.format(found.id)}
 
 
+def _device_notices(tx: Transaction, record: Record, action: str) -> None:
+    firewall = tx.get(NAME, record.body["firewall_id"])
+    assert firewall is not None  # its devices go before it  # noqa: S101
+    called = {"create": "firewall_device_add", "delete": "firewall_device_remove"}[action]
+    events.tell(tx, record.account, called, (ENTITY.of(firewall), record.body["entity"]))
+
+
 def _device_links(body: Body) -> Iterator[tuple[str, Any]]:
     entity = body["entity"]
     yield GUARDED, f"{entity['type']}/{entity['id']}"
@@ -181,6 +189,7 @@ KINDS = (
         complete=_complete,
         present=_present,
         beside=_devices,
+        notices=events.life("firewall", ENTITY),
         limit=500,
         over_limit=Problem("Maximum number of firewalls reached"),
     ),
@@ -196,5 +205,6 @@ KINDS = (
         complete=_device,
         parent=lambda body: (NAME, body["firewall_id"]),
         links=_device_links,
+        notices=_device_notices,
     ),
 )

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 
 from sandbox import ids
-from sandbox.linode import firewalls, instances, rules
-from sandbox.model import Body, Change, Field, Kind, Problem, allocate
+from sandbox.linode import events, firewalls, instances, rules
+from sandbox.model import Body, Change, Field, Kind, Problem, allocate, conditions
 from sandbox.store import Record, Transaction
 
 NAME = "linode.node_balancer"
 CONFIG = "linode.node_balancer_config"
 NODE = "linode.node_balancer_node"
+ENTITY = events.Entity("nodebalancer", "/v4/nodebalancers/{id}")
+_CONFIG = events.Entity("nodebalancer_config", "/v4/nodebalancers/{nodebalancer_id}/configs/{id}")
+_NODE = events.Entity("nodebalancer_node", "/v4/nodebalancers/{nodebalancer_id}/configs/{config_id}/nodes/{id}")
 REDACTED = "<REDACTED>"  # what the API shows for a certificate or key that is set
 
 
@@ -70,12 +73,14 @@ def _holder(tx: Transaction, account: str, region: str, address: str) -> Record 
 
 
 def _is_up(tx: Transaction, node: Record) -> bool:
-    """A connection check passes where the backend runs; that its service answers is beyond this model."""
+    """A connection check passes where the backend runs, unless it is said to be unhealthy."""
     balancer = tx.get(NAME, node.body["nodebalancer_id"])
     assert balancer is not None  # a node goes with its balancer  # noqa: S101
     address = node.body["address"].rpartition(":")[0]
     backend = _holder(tx, node.account, balancer.body["region"], address)
-    return backend is not None and instances.status(tx, backend) == instances.RUNNING
+    if backend is None or instances.status(tx, backend) != instances.RUNNING:
+        return False
+    return {backend.body["label"], address, node.body["address"]}.isdisjoint(conditions(tx)["unhealthy"])
 
 
 def _node_status(tx: Transaction, record: Record) -> Body:
@@ -102,6 +107,7 @@ KINDS = (
         complete=_complete,
         links=lambda body: ((instances.PUBLIC, body["ipv4"]),),
         beside=_firewalls,
+        notices=events.life("nodebalancer", ENTITY),
         limit=1_000,
         over_limit=Problem("Maximum number of NodeBalancers reached"),
     ),
@@ -134,6 +140,7 @@ KINDS = (
         complete=_config,
         parent=lambda body: (NAME, body["nodebalancer_id"]),
         present=_config_status,
+        notices=events.life("nodebalancer_config", _CONFIG, within=("nodebalancer_id", NAME, ENTITY)),
     ),
     Kind(
         NODE,
@@ -150,5 +157,6 @@ KINDS = (
         rules=(_backend,),
         parent=lambda body: (CONFIG, body["config_id"]),
         present=_node_status,
+        notices=events.life("nodebalancer_node", _NODE, within=("nodebalancer_id", NAME, ENTITY)),
     ),
 )

@@ -42,9 +42,16 @@ def endpoints(body: Body) -> list[Body]:
     ]
 
 
+def region_of(name: str) -> str:
+    """The region that is meant by its own name, or by that of its first cluster (`us-ord-1`)."""
+    known, (region, _, number) = catalog.table("regions"), name.rpartition("-")
+    return region if name not in known and region in known and number == "1" else name
+
+
 def _bucket(change: Change) -> None:
     endpoint = endpoints(change.body)[0]
     change.body |= {name: endpoint[name] for name in ("endpoint_type", "s3_endpoint")}
+    change.body["cluster"] = endpoint["s3_endpoint"].partition(".")[0]
     change.body["hostname"] = f"{change.body['label']}.{endpoint['s3_endpoint']}"
     if change.private["cors_enabled"] is None:
         change.private["cors_enabled"] = endpoint["endpoint_type"] in _WITH_CORS

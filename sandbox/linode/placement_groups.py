@@ -1,6 +1,6 @@
 """Placement groups: which instances must not share a host."""
 
-from sandbox.linode import catalog, rules
+from sandbox.linode import catalog, events, rules
 from sandbox.model import Body, Change, Field, Kind, Problem
 from sandbox.store import Record, Transaction
 
@@ -11,6 +11,12 @@ MEMBER = "placement_group"  # the relation of an instance to its group
 def capacity(region: str) -> int:
     """How many instances a group may hold there: 5 wherever it is recorded."""
     return int(catalog.table("regions")[region]["placement_group_limits"]["maximum_linodes_per_pg"])
+
+
+def shown_to_members(group: Record) -> Body:
+    """What an instance's answer says of the group that it is in."""
+    names = ("id", "label", "placement_group_type", "placement_group_policy")
+    return {name: group.body[name] for name in names} | {"migrating_to": None}
 
 
 def _present(tx: Transaction, record: Record) -> Body:
@@ -42,6 +48,7 @@ KINDS = (
         rules=(rules.region_offers("Placement Group"),),
         complete=_complete,
         present=_present,
+        notices=events.life("placement_group", events.Entity("placement_group", "/v4/placement/groups/{id}")),
         keeps={MEMBER: (400, Problem("Placement group must be empty: unassign its Linodes first"))},
         limit=100,
         over_limit=Problem("Maximum number of placement groups reached"),
