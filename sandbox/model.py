@@ -257,9 +257,10 @@ class Model:
 
     def set_conditions(self, given: Any) -> Body:
         """Sets what is wrong, by its kind, each a list of names. Raises ValueError for a kind that is none."""
-        if not isinstance(given, dict) or not given.keys() <= set(CONDITIONS):
+        whole = isinstance(given, dict) and given.keys() <= set(CONDITIONS)
+        if not whole or not all(isinstance(names, list) for names in given.values()):
             raise ValueError(f"conditions are {', '.join(CONDITIONS)}, each a list of names")
-        wanted = {name: [str(item) for item in given.get(name) or ()] for name in CONDITIONS}
+        wanted = {name: [str(item) for item in given.get(name, ())] for name in CONDITIONS}
         with self._store.transaction() as tx:
             tx.set("conditions", wanted)
         return wanted

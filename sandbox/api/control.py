@@ -12,8 +12,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
 from sandbox import faults
+from sandbox.api import reading
 from sandbox.api.cloud import Access
-from sandbox.faults import FaultError, Faults
+from sandbox.faults import Faults
 from sandbox.model import Model
 
 PREFIX = "/sandbox"
@@ -24,12 +25,17 @@ def mount(token: str, model: Model, known: Faults, tokens: dict[str, dict[str, A
 
     def guarded(handle: Callable[[Any], Any]) -> Any:
         async def answer(request: Request) -> JSONResponse:
-            given = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not secrets.compare_digest(given.encode(), token.encode()):
+            shown = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if not secrets.compare_digest(shown.encode(), token.encode()):
                 return JSONResponse({"error": "this takes the control token of the sandbox's folder"}, 401)
             try:
-                return JSONResponse(handle(await request.json() if request.method != "GET" else None))
-            except (FaultError, KeyError, TypeError, ValueError) as error:
+                given = reading.document(await reading.text(request)) if request.method != "GET" else None
+                return JSONResponse(handle(given))
+            except reading.TooLarge:
+                return JSONResponse({"error": "the body is too large"}, 413)
+            except KeyError as missing:
+                return JSONResponse({"error": f"{missing} is missing, or none that is known"}, 400)
+            except (TypeError, ValueError) as error:
                 return JSONResponse({"error": f"{error}"}, 400)
 
         return answer
@@ -43,7 +49,7 @@ def mount(token: str, model: Model, known: Faults, tokens: dict[str, dict[str, A
 
     def add_token(given: Any) -> Any:
         made = secrets.token_hex(32)
-        tokens[given["cloud"]][made] = Access(given["account"], frozenset(map(str, given["scopes"])))
+        tokens[given["cloud"]][made] = Access(str(given["account"]), frozenset(map(str, given["scopes"])))
         return {"token": made}
 
     return Mount(

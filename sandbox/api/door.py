@@ -1,7 +1,6 @@
 """The web application: it finds the route, lets the token in, meets the faults, and puts answers into form."""
 
 import asyncio
-import json
 import logging
 import threading
 import time
@@ -9,20 +8,17 @@ from collections.abc import Mapping
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.routing import Route as Address
 from starlette.types import Receive, Scope, Send
 
-from sandbox.api import listing
+from sandbox.api import listing, reading
 from sandbox.api.cloud import Access, Cloud
 from sandbox.api.route import Call, Page, Route
 from sandbox.faults import Fault, Faults
 from sandbox.model import Model, Refused
-
-LARGEST = 4 * 2**20  # bytes of a request's body
-SLOWEST = 30.0  # seconds for a request's body to arrive
 
 logger = logging.getLogger("sandbox")
 
@@ -67,8 +63,7 @@ class Door:
             access = self._cloud.admit(request.headers.get("authorization", ""), self._accounts)
             headers |= self._meter.count(request.headers.get("authorization", ""))
             route = self._route(request, routes)
-            text = await self._text(request)
-            call = self._call(request, access, text)
+            call = await self._call(request, access)
             if route.scope and not self._cloud.allows(call, route.scope):
                 raise self._cloud.forbidden
             found = await run_in_threadpool(route.handle, call)
@@ -80,30 +75,15 @@ class Door:
     def _route(self, request: Request, routes: Mapping[str, Route]) -> Route:
         if request.method in routes:
             return routes[request.method]
-        logger.warning("the sandbox does not serve %s %s", request.method, request.url.path)
+        _say_unserved(request)
         raise self._cloud.wrong_method if routes else self._cloud.missing
 
-    async def _text(self, request: Request) -> bytes:
-        """The body. Raises Refused where it is too large, or takes too long to come."""
-        pieces, size = [], 0
+    async def _call(self, request: Request, access: Access) -> Call:
         try:
-            async with asyncio.timeout(SLOWEST):
-                async for piece in request.stream():
-                    size += len(piece)
-                    if size > LARGEST:
-                        raise self._cloud.too_large
-                    pieces.append(piece)
-        except (TimeoutError, ClientDisconnect):
-            raise self._cloud.malformed from None
-        return b"".join(pieces)
-
-    def _call(self, request: Request, access: Access, text: bytes) -> Call:
-        try:
-            body = json.loads(text or "{}")
-            json.dumps(
-                body, ensure_ascii=False, allow_nan=False
-            ).encode()  # halves of characters, and what is no number
-        except (ValueError, RecursionError):
+            body = reading.document(await reading.text(request) or "{}")
+        except reading.TooLarge:
+            raise self._cloud.too_large from None
+        except ValueError:
             raise self._cloud.malformed from None
         if not isinstance(body, dict):
             raise self._cloud.malformed
@@ -174,4 +154,21 @@ async def _after(faults: list[Fault]) -> None:
 
 def application(doors: list[Door], *others: BaseRoute) -> Starlette:
     """All of the sandbox's addresses."""
-    return Starlette(routes=[*others, *(door.mount() for door in doors)])
+    served = Starlette(routes=[*others, *(door.mount() for door in doors), Address("/{rest:path}", _Nowhere())])
+    served.router.redirect_slashes = False
+    return served
+
+
+class _Nowhere:
+    """Addresses that are of neither cloud, nor the sandbox's own."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        _say_unserved(Request(scope))
+        answer = JSONResponse({"error": "the sandbox serves /v4 (Linode), /client/v4 (Cloudflare) and /sandbox"}, 404)
+        await answer(scope, receive, send)
+
+
+def _say_unserved(request: Request) -> None:
+    # As it was sent: decoded, a path may hold line breaks.
+    path = request.scope.get("raw_path", b"").decode("ascii", "replace")
+    logger.warning("the sandbox does not serve %s %s", request.method, path)

@@ -1,9 +1,9 @@
 """Lists as the two clouds give them: pages, and what a list may be filtered and ordered by."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from sandbox.api import reading
 from sandbox.api.route import Call, Page, Pager
 from sandbox.model import Body, Problem, Refused
 
@@ -75,8 +75,8 @@ def given(items: Iterable[Body]) -> tuple[Part, Whole]:
 def x_filter(text: str | None) -> Body:
     """What the header X-Filter says. Raises Refused where it is no JSON object."""
     try:
-        found = json.loads(text or "{}")
-    except (ValueError, RecursionError):
+        found = reading.document(text or "{}")
+    except ValueError:
         raise Refused(400, Problem("Cannot parse filter")) from None
     if not isinstance(found, dict):
         raise Refused(400, Problem("Filter must be an object"))

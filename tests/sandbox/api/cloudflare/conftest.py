@@ -1,0 +1,53 @@
+"""A sandbox for a module's tests, emptied of what the last test made, and the official client."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cloudflare import Cloudflare
+
+from sandbox import process
+from tests.sandbox.api.box import CLOUDFLARE, Box
+
+
+@pytest.fixture(scope="module")
+def running_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    folder: Path = tmp_path_factory.mktemp("cloudflare") / "box"
+    yield Box(folder)
+    process.stop(folder)
+
+
+@pytest.fixture
+def box(running_box: Box) -> Iterator[Box]:
+    """The sandbox, without faults and conditions."""
+    running_box.fail()
+    running_box.wrong()
+    yield running_box
+    _empty(running_box)
+
+
+@pytest.fixture
+def client(box: Box) -> Iterator[Cloudflare]:
+    """The official client as it comes, but without its own second tries."""
+    with Cloudflare(api_token=box.token(CLOUDFLARE), base_url=box.url(CLOUDFLARE), max_retries=0) as made:
+        yield made
+
+
+def _empty(box: Box) -> None:
+    """Deletes all that a test made, what uses others first."""
+    zone, account = (
+        f"/zones/{next(iter(box.tokens.zone_ids.values()))}",
+        f"/accounts/{box.tokens.cloudflare_account_id}",
+    )
+    box.fail()
+    for path in (
+        f"{zone}/load_balancers",
+        f"{zone}/dns_records?per_page=5000",
+        f"{zone}/healthchecks",
+        f"{zone}/origin_tls_client_auth",
+        f"{account}/load_balancers/pools",
+        f"{account}/load_balancers/monitors",
+        f"{account}/alerting/v3/policies",
+    ):
+        for found in box.ask(CLOUDFLARE, "GET", path).json()["result"]:
+            box.ask(CLOUDFLARE, "DELETE", f"{path.partition('?')[0]}/{found['id']}")
