@@ -90,7 +90,7 @@ def serve(folder: Path, ports: tuple[int, int, int] = (0, 0, 0), latency: float 
             Door(linode_api.CLOUD, model, tokens["linode"], faults),
             Door(cloudflare_api.CLOUD, model, tokens["cloudflare"], faults),
         ]
-        web = _Web(application(doors, control.mount(settings.control, model, faults, tokens)), ports[2])
+        web = _Web(application(doors, control.mount(settings.control, control.Held(model, faults, tokens))), ports[2])
         bound = [port for _, port in servers]
         process.announce(lock, Running(os.getpid(), bound[0], bound[1], web.port, file, settings.zones, latency))
         stopped.wait()

@@ -5,6 +5,7 @@ They take the sandbox's control token, which is in its folder's `sandbox.json`.
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -20,17 +21,73 @@ from sandbox.model import Model
 PREFIX = "/sandbox"
 
 
-def mount(token: str, model: Model, known: Faults, tokens: dict[str, dict[str, Access]]) -> Mount:
-    """The part of the application below its prefix; `tokens` is what each cloud's tokens open, and is added to."""
+@dataclass(frozen=True)
+class Held:
+    """What is controlled; `tokens` is what each cloud's tokens open, and is added to."""
 
-    def guarded(handle: Callable[[Any], Any]) -> Any:
+    model: Model
+    faults: Faults
+    tokens: dict[str, dict[str, Access]]
+
+
+@dataclass(frozen=True)
+class Address:
+    """A method and a path below the prefix, what it does, and what does it with the document given (GET: None)."""
+
+    method: str
+    path: str
+    does: str
+    handle: Callable[[Held, Any], Any]
+
+
+def _move(held: Held, given: Any) -> Any:
+    return {"now": held.model.move(float(given["by"])).isoformat()}
+
+
+def _set_faults(held: Held, given: Any) -> Any:
+    held.faults.set(faults.read(given))
+    return held.faults.show()
+
+
+def _add_token(held: Held, given: Any) -> Any:
+    if not isinstance(given["scopes"], list):
+        raise TypeError("scopes are a list of words")
+    made = secrets.token_hex(32)
+    held.tokens[given["cloud"]][made] = Access(str(given["account"]), frozenset(map(str, given["scopes"])))
+    return {"token": made}
+
+
+ADDRESSES = (
+    Address(
+        "GET", "/clock", "says what time it is in the clouds", lambda held, _: {"now": held.model.now().isoformat()}
+    ),
+    Address("POST", "/clock", "moves the clouds' time forward: `by` so many seconds", _move),
+    Address("GET", "/faults", "lists the faults, and how often each has struck", lambda held, _: held.faults.show()),
+    Address("PUT", "/faults", "puts a list of faults in the place of all others", _set_faults),
+    Address("GET", "/conditions", "says what is wrong in the clouds", lambda held, _: held.model.conditions()),
+    Address(
+        "PUT", "/conditions", "sets what is wrong in the clouds", lambda held, given: held.model.set_conditions(given)
+    ),
+    Address(
+        "POST",
+        "/tokens",
+        "makes a token that opens an `account` of a `cloud` (`linode`, `cloudflare`) for `scopes` only",
+        _add_token,
+    ),
+)
+
+
+def mount(token: str, held: Held) -> Mount:
+    """The part of the application below its prefix."""
+
+    def guarded(handle: Callable[[Held, Any], Any]) -> Any:
         async def answer(request: Request) -> JSONResponse:
             shown = request.headers.get("authorization", "").removeprefix("Bearer ")
             if not secrets.compare_digest(shown.encode(), token.encode()):
                 return JSONResponse({"error": "this takes the control token of the sandbox's folder"}, 401)
             try:
                 given = reading.document(await reading.text(request)) if request.method != "GET" else None
-                return JSONResponse(handle(given))
+                return JSONResponse(handle(held, given))
             except reading.TooLarge:
                 return JSONResponse({"error": "the body is too large"}, 413)
             except KeyError as missing:
@@ -40,27 +97,4 @@ def mount(token: str, model: Model, known: Faults, tokens: dict[str, dict[str, A
 
         return answer
 
-    def move(given: Any) -> Any:
-        return {"now": model.move(float(given["by"])).isoformat()}
-
-    def set_faults(given: Any) -> Any:
-        known.set(faults.read(given))
-        return known.show()
-
-    def add_token(given: Any) -> Any:
-        made = secrets.token_hex(32)
-        tokens[given["cloud"]][made] = Access(str(given["account"]), frozenset(map(str, given["scopes"])))
-        return {"token": made}
-
-    return Mount(
-        PREFIX,
-        routes=[
-            Route("/clock", guarded(lambda _: {"now": model.now().isoformat()}), methods=["GET"]),
-            Route("/clock", guarded(move), methods=["POST"]),
-            Route("/faults", guarded(lambda _: known.show()), methods=["GET"]),
-            Route("/faults", guarded(set_faults), methods=["PUT"]),
-            Route("/conditions", guarded(lambda _: model.conditions()), methods=["GET"]),
-            Route("/conditions", guarded(model.set_conditions), methods=["PUT"]),
-            Route("/tokens", guarded(add_token), methods=["POST"]),
-        ],
-    )
+    return Mount(PREFIX, routes=[Route(at.path, guarded(at.handle), methods=[at.method]) for at in ADDRESSES])

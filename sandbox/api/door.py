@@ -4,13 +4,14 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute
 from starlette.routing import Route as Address
 from starlette.types import Receive, Scope, Send
 
@@ -21,6 +22,15 @@ from sandbox.faults import Fault, Faults
 from sandbox.model import Model, Refused
 
 logger = logging.getLogger("sandbox")
+
+
+class _Anything(StringConvertor):
+    """The rest of a path, whatever characters are in it."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("anything", _Anything())
 
 
 class Closed(Exception):  # noqa: N818 (no error: the connection ends without an answer, as was asked)
@@ -37,13 +47,14 @@ class Door:
         self._faults = faults
         self._meter = _Meter(cloud)
 
-    def mount(self) -> Mount:
-        """The application's part below the cloud's prefix."""
-        addresses: dict[str, dict[str, Route]] = {}
+    def addresses(self) -> Iterator[BaseRoute]:
+        """The cloud's addresses, and whatever else is below its prefix."""
+        known: dict[str, dict[str, Route]] = {}
         for route in self._cloud.routes:
-            addresses.setdefault(route.path.removeprefix(self._cloud.prefix), {})[route.method] = route
-        served = [Address(path, _Endpoint(self, routes)) for path, routes in addresses.items()]
-        return Mount(self._cloud.prefix, routes=[*served, Address("/{rest:path}", _Endpoint(self, {}))])
+            known.setdefault(route.path, {})[route.method] = route
+        for path, routes in known.items():
+            yield Address(path, _Endpoint(self, routes))
+        yield Address(f"{self._cloud.prefix}/{{rest:anything}}", _Endpoint(self, {}))
 
     async def answer(self, request: Request, routes: Mapping[str, Route]) -> Response:
         """Answers a request to an address with these routes by method. Raises Closed where no answer is to be given."""
@@ -154,7 +165,8 @@ async def _after(faults: list[Fault]) -> None:
 
 def application(doors: list[Door], *others: BaseRoute) -> Starlette:
     """All of the sandbox's addresses."""
-    served = Starlette(routes=[*others, *(door.mount() for door in doors), Address("/{rest:path}", _Nowhere())])
+    of_clouds = [address for door in doors for address in door.addresses()]
+    served = Starlette(routes=[*others, *of_clouds, Address("/{rest:anything}", _Nowhere())])
     served.router.redirect_slashes = False
     return served
 

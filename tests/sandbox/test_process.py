@@ -98,7 +98,7 @@ def test_a_second_process_for_the_same_file_says_so_and_ends(folder: Path) -> No
     assert second.stderr == (f"sandbox: a sandbox runs in {folder} already and has its file open; stop it first\n")
 
 
-@pytest.mark.parametrize("option", ["--linode-port", "--cloudflare-port"])
+@pytest.mark.parametrize("option", ["--linode-port", "--cloudflare-port", "--api-port"])
 def test_a_port_that_is_taken_is_named(folder: Path, taken_port: int, option: str) -> None:
     refused = _run(str(folder), option, str(taken_port))
     assert refused.returncode == 1
