@@ -22,7 +22,7 @@ class Cloud:
 
     `missing`, `wrong_method`, `too_large`, `malformed` and `failed` are its answers for requests that reach no route;
     `forbidden` for a token without the scope, `busy` for too many requests. `answer` gives the body for what a route
-    returned. `headers` go with every answer: of a call's scopes and its rate.
+    returned. `rate_headers` and `scope_headers` go with every answer to a token that is let in.
     """
 
     name: str
@@ -43,3 +43,4 @@ class Cloud:
     rate: int
     window: int  # seconds
     rate_headers: Callable[[int, int, int], Mapping[str, str]]
+    scope_headers: Callable[[Access], Mapping[str, str]] = lambda _: {}

@@ -72,7 +72,7 @@ class Door:
         headers: dict[str, str] = {}
         try:
             access = self._cloud.admit(request.headers.get("authorization", ""), self._accounts)
-            headers |= self._meter.count(request.headers.get("authorization", ""))
+            headers |= {**self._cloud.scope_headers(access), **self._meter.count(request.headers["authorization"])}
             route = self._route(request, routes)
             call = await self._call(request, access)
             if route.scope and not self._cloud.allows(call, route.scope):

@@ -58,6 +58,7 @@ CLOUD = Cloud(
     failed=Refused(500, Problem("Internal Server Error")),
     rate=1_840,
     window=60,
+    scope_headers=lambda access: {"X-OAuth-Scopes": " ".join(sorted(access.scopes))},
     rate_headers=lambda limit, left, reset: {
         "X-RateLimit-Limit": str(limit),
         "X-RateLimit-Remaining": str(left),

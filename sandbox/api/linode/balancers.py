@@ -1,6 +1,6 @@
 """NodeBalancers, their configurations and nodes, and the firewalls that guard them."""
 
-from sandbox.api.linode.common import KINDS, collection, listed, reads
+from sandbox.api.linode.common import KINDS, collection, listed, reads, served
 from sandbox.api.route import Call, Page, Route
 from sandbox.linode import firewalls, node_balancers
 from sandbox.model import Body, owned
@@ -39,7 +39,7 @@ def _firewalls(call: Call) -> Page:
 
 
 ROUTES: tuple[Route, ...] = (
-    *BALANCERS.routes(),
+    *served(BALANCERS.routes(), "configs", "firewall_id", "ipv4", "vpcs"),
     *CONFIGS.routes(),
     *NODES.routes(),
     reads(f"{_PATH}/{{id}}/firewalls", "lists a NodeBalancer's firewalls", _firewalls, _SCOPE),

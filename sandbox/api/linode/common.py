@@ -1,12 +1,13 @@
 """What the services' routes are made of."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sandbox import linode
 from sandbox.api import listing
 from sandbox.api.route import Call, Collection, Page, Route
-from sandbox.model import Action, Body, Kind, not_found
+from sandbox.model import Action, Body, Kind, Problem, Refused, not_found
 
 PREFIX = "/v4"
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in linode.KINDS}
@@ -24,6 +25,22 @@ def collection(path: str, kind: str, noun: str, scope: str, *, hides: Iterable[s
         listing.linode,
         **{"named": "label", "shows": shows, "tells": shows, **more},
     )
+
+
+def served(routes: Iterable[Route], *unserved: str) -> Iterator[Route]:
+    """These routes; who wants something made with one of these fields is refused: it would not be what was wanted."""
+    for route in routes:
+        yield replace(route, handle=_guarded(route.handle, unserved)) if route.method == "POST" else route
+
+
+def _guarded(handle: Callable[[Call], Any], unserved: Iterable[str]) -> Callable[[Call], Any]:
+    def answer(call: Call) -> Any:
+        given = [name for name in unserved if call.body.get(name)]
+        if given:
+            raise Refused(400, *(Problem("The sandbox does not serve this field", name) for name in given))
+        return handle(call)
+
+    return answer
 
 
 def without(*names: str) -> Callable[[Body], Body]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sandbox.api.linode.common import collection, reads
+from sandbox.api.linode.common import collection, reads, served
 from sandbox.api.route import Call, Route
 from sandbox.linode import databases
 from sandbox.model import Body, Problem, Refused
@@ -33,7 +33,7 @@ def _kept(name: str) -> Callable[[Call], Body]:
 
 
 ROUTES: tuple[Route, ...] = (
-    *DATABASES.routes(),
+    *served(DATABASES.routes(), "private_network"),
     *ALL.routes(),
     reads(f"{_PATH}/{{id}}/credentials", "shows a database's user and password", _kept("credentials"), _SCOPE),
     reads(f"{_PATH}/{{id}}/ssl", "shows a database's certificate", _kept("ssl"), _SCOPE),

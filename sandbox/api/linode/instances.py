@@ -3,7 +3,7 @@
 import ipaddress
 from typing import Any
 
-from sandbox.api.linode.common import KINDS, acts, collection, entry, listed, reads, writes
+from sandbox.api.linode.common import KINDS, acts, collection, entry, listed, reads, served, writes
 from sandbox.api.route import Call, Page, Route
 from sandbox.linode import backups, disks, firewalls, instances
 from sandbox.model import Body, Field, Problem, Refused, owned
@@ -17,6 +17,12 @@ _SKIPPED = frozenset(
         *("interface_generation", "metadata", "placement_group", "private_ip", "region", "root_pass", "swap_size"),
         "type",
     }
+)
+
+_DOES = {"boot": "boots", "reboot": "reboots", "shutdown": "shuts down", "resize": "resizes", "rebuild": "rebuilds"}
+_UNSERVED = (
+    *("backup_id", "boot_size", "firewall_id", "interfaces", "ipv4", "kernel", "network_helper"),
+    *("stackscript_data", "stackscript_id"),
 )
 
 INSTANCES = collection(_PATH, instances.NAME, "instance", _SCOPE, unchangeable=_SKIPPED)
@@ -139,12 +145,12 @@ def _restore(call: Call) -> Body:
 
 
 ROUTES: tuple[Route, ...] = (
-    *INSTANCES.routes(),
+    *served(INSTANCES.routes(), *_UNSERVED),
     *(
         writes(
             "POST",
             f"{_ONE}/{action.name}",
-            f"does to an instance: {action.name}",
+            f"{_DOES[action.name]} an instance",
             acts(instances.NAME, action, (lambda found: found) if action.name == "rebuild" else (lambda _: {})),
             _SCOPE,
         )

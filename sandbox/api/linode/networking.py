@@ -1,6 +1,6 @@
 """Firewalls, their rules, and the devices that they guard."""
 
-from sandbox.api.linode.common import collection, reads, without, writes
+from sandbox.api.linode.common import collection, reads, served, without, writes
 from sandbox.api.route import Call, Route
 from sandbox.linode import firewalls
 from sandbox.model import Body, Problem, Refused
@@ -43,7 +43,7 @@ def _add_device(call: Call) -> Body:
 
 
 ROUTES: tuple[Route, ...] = (
-    *FIREWALLS.routes(),
+    *served(FIREWALLS.routes(), "devices"),
     *DEVICES.routes(),
     reads(f"{_ONE}/rules", "shows a firewall's rules", _rules, _SCOPE),
     writes("PUT", f"{_ONE}/rules", "replaces a firewall's rules", _set_rules, _SCOPE),

@@ -27,6 +27,24 @@ def test_every_wrong_field_is_named_and_nothing_is_made(client: LinodeClient) ->
     assert _labels(client) == before
 
 
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        ("/linode/instances", {"region": "us-central", "type": "g6-nanode-1", "backup_id": 7}),
+        ("/linode/instances", {"region": "us-central", "type": "g6-nanode-1", "firewall_id": 7}),
+        ("/networking/firewalls", {**bodies.firewall(), "devices": {"linodes": [7]}}),
+        ("/nodebalancers", {"region": "us-central", "configs": [{"port": 80}]}),
+        ("/databases/postgresql/instances", {**bodies.database(), "private_network": {"vpc_id": 7}}),
+    ],
+)
+def test_a_field_that_is_not_served_is_refused_and_not_skipped(
+    box: Box, client: LinodeClient, path: str, given: dict[str, Any]
+) -> None:
+    body = given | {"label": "unserved-1"}
+    assert refused(lambda: client.post(path, data=body)) == [([*given][-1], "The sandbox does not serve this field")]
+    assert box.ask(LINODE, "GET", path, headers={"X-Filter": '{"label": "unserved-1"}'}).json()["results"] == 0
+
+
 def test_a_label_is_taken_once(client: LinodeClient) -> None:
     server(client, "taken-1")
     assert refused(lambda: server(client, "taken-1")) == [("label", "Label must be unique among your linodes")]
@@ -55,6 +73,16 @@ def test_a_token_does_what_its_scopes_say(box: Box, client: LinodeClient) -> Non
     assert client.get(f"/linode/instances/{made.id}")["updated"] == made._raw_json["updated"]
     writer = client_of(box, box.restricted(LINODE, "platform", "linodes:read_write"))
     assert writer.post(f"/linode/instances/{made.id}/reboot") == {}
+
+
+def test_every_answer_says_what_the_token_may_do(box: Box) -> None:
+    some = box.restricted(LINODE, "platform", "linodes:read_only", "events:read_only")
+    for token, scopes in ((box.token(LINODE), "*"), (some, "events:read_only linodes:read_only")):
+        for path in ("/linode/instances", "/linode/instances/7", "/databases/instances"):
+            answer = box.ask(LINODE, "GET", path, headers={"Authorization": f"Bearer {token}"})
+            assert answer.headers["X-OAuth-Scopes"] == scopes
+    unknown = box.ask(LINODE, "GET", "/profile", headers={"Authorization": "Bearer nonsense"})
+    assert "X-OAuth-Scopes" not in unknown.headers
 
 
 def test_objects_of_another_account_are_not_found(box: Box, client: LinodeClient) -> None:
