@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
@@ -10,6 +10,14 @@ from typing import Any, Literal, get_args
 from pydantic import TypeAdapter, ValidationError
 
 What = Literal["latency", "error", "close_before", "close_after", "hold_before", "hold_after"]
+MEANINGS: Mapping[What, str] = {
+    "latency": "takes `seconds` longer",
+    "error": "is answered `status`, and that one may come again after `retry_after` seconds; nothing is done",
+    "close_before": "gets no answer: the connection is closed before the work",
+    "close_after": "gets no answer: the connection is closed after the work",
+    "hold_before": "gets no answer: the connection is closed after `seconds`, and nothing is done",
+    "hold_after": "gets no answer: the work is done, the connection is closed `seconds` later",
+}
 
 
 class FaultError(ValueError):
@@ -21,10 +29,8 @@ class Fault:
     """One thing that goes wrong.
 
     `where`: a pattern of calls, `METHOD /path` at the API door (`POST /v4/linode/instances`), `Method token` at the
-    engine door (`Create linode:index/instance:Instance`); `*` stands for anything. `what`: the call takes `seconds`
-    longer (latency); is answered `status` without any work (error, with `retry_after` seconds); gets no answer, before
-    or after the work was done (close_...), or not within `seconds` (hold_...). `count`: how often at most (None:
-    always); `probability` of each, by a generator that `seed` starts.
+    engine door (`Create linode:index/instance:Instance`); `*` stands for anything. `what` happens to the call is in
+    `MEANINGS`. `count`: how often at most (None: always); `probability` of each, by a generator that `seed` starts.
     """
 
     what: What

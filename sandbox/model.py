@@ -429,8 +429,12 @@ class Model:
         self.kinds[record.kind].notices(tx, record, "delete")
 
 
-CONDITIONS = ("regions_down", "unbootable", "unhealthy")
-"""What may be wrong: regions by name; servers by label, at their next boot; addresses and names whose checks fail."""
+CONDITIONS = {
+    "regions_down": "Linode regions by name: whatever has an address there fails Cloudflare's probes",
+    "unbootable": "servers by label: they fail at their next boot",
+    "unhealthy": "addresses, and names of origins and health checks: Cloudflare's probes of them fail",
+}
+"""What may be wrong, each by a list of names."""
 
 
 def conditions(tx: Transaction) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from components import reference, settings
+from sandbox import reference as served
 from tests.configuration import ROOT, STACKS
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -29,6 +30,15 @@ def test_the_list_of_inputs_is_that_of_the_settings() -> None:
     assert documented == {
         "chat-tonic:hostKey-<environment>" if key.rpartition("hostKey-")[2] in environments else key for key in needed
     }
+
+
+@pytest.mark.parametrize("name", served.TABLES)
+def test_the_sandboxs_tables_are_what_it_serves(name: str) -> None:
+    page = (ROOT / "docs" / "sandbox.md").read_text()
+    written = page[page.index(f"<!-- {name} -->\n") : page.index(f"<!-- /{name} -->")]
+    assert written == f"<!-- {name} -->\n{served.TABLES[name]()}", (
+        "replace the tables between the marks of docs/sandbox.md by what `python -m sandbox.reference` prints"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -45,6 +45,11 @@ class Route:
     scope: str = ""
 
 
+def a(noun: str) -> str:
+    """The noun with its article."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 Pager = Callable[[Call, Callable[[int, int], tuple[list[Body], int]], Callable[[], Iterable[Body]]], Page]
 """Cuts the page out that a call asks for: from a function (start, count) that reads a part, or from the whole."""
 
@@ -53,11 +58,11 @@ Pager = Callable[[Call, Callable[[int, int], tuple[list[Body], int]], Callable[[
 class Collection:
     """Objects of a kind at an address: `path` lists and makes them, `path/{id}` is one.
 
-    `named` is the field that is the natural key, where one is. `above` are the parts of the path that are fields of
-    each object. `unchangeable` are fields that an update skips. `replaces`: an update gives the whole object, as
-    Cloudflare's PUT does; PATCH then changes parts. `shows` makes of an object what is answered wherever it is asked
-    for, `tells` what is answered when it was made or changed, `deleted` when it was deleted, `missing` when it is not
-    there.
+    `plural` is the noun's, where that is not with an s, and `named` the field that is the natural key, where one is.
+    `above` are the parts of the path that are fields of each object. `unchangeable` are fields that an update skips.
+    `replaces`: an update gives the whole object, as Cloudflare's PUT does; PATCH then changes parts. `shows` makes of
+    an object what is answered wherever it is asked for, `tells` what is answered when it was made or changed,
+    `deleted` when it was deleted, `missing` when it is not there.
     """
 
     path: str
@@ -66,6 +71,7 @@ class Collection:
     reads: str
     writes: str
     pager: Pager
+    plural: str = ""
     named: str = ""
     above: Mapping[str, str] = field(default_factory=dict)
     unchangeable: frozenset[str] = frozenset()
@@ -80,12 +86,12 @@ class Collection:
         """The routes of the kind's life."""
         one = f"{self.path}/{{id}}"
         known = {
-            "list": (Route("GET", self.path, f"lists {self.noun}s", self._list, self.reads),),
-            "create": (Route("POST", self.path, f"makes a {self.noun}", self._create, self.writes),),
-            "read": (Route("GET", one, f"shows a {self.noun}", self._read, self.reads),),
+            "list": (Route("GET", self.path, f"lists {self.plural or f'{self.noun}s'}", self._list, self.reads),),
+            "create": (Route("POST", self.path, f"makes {a(self.noun)}", self._create, self.writes),),
+            "read": (Route("GET", one, f"shows {a(self.noun)}", self._read, self.reads),),
             "update": (self._put(one),),
-            "patch": (Route("PATCH", one, f"changes a {self.noun}", self._change, self.writes),) * self.replaces,
-            "delete": (Route("DELETE", one, f"deletes a {self.noun}", self._delete, self.writes),),
+            "patch": (Route("PATCH", one, f"changes {a(self.noun)}", self._change, self.writes),) * self.replaces,
+            "delete": (Route("DELETE", one, f"deletes {a(self.noun)}", self._delete, self.writes),),
         }
         for verb, routes in known.items():
             if verb in self.verbs:
@@ -93,8 +99,8 @@ class Collection:
 
     def _put(self, one: str) -> Route:
         if self.replaces:
-            return Route("PUT", one, f"replaces a {self.noun}", self._replace, self.writes)
-        return Route("PUT", one, f"changes a {self.noun}", self._change, self.writes)
+            return Route("PUT", one, f"replaces {a(self.noun)}", self._replace, self.writes)
+        return Route("PUT", one, f"changes {a(self.noun)}", self._change, self.writes)
 
     def find(self, call: Call) -> Body:
         """The object that the path names. Raises Refused where there is none there."""

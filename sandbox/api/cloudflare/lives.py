@@ -95,5 +95,6 @@ COLLECTIONS = (
         above=_OF_ACCOUNT,
         verbs=frozenset({"list", "create", "read", "update", "delete"}),
         tells=_identity,
+        plural="notification policies",
     ),
 )

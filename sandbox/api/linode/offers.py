@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sandbox.api.linode.common import entry, listed, reads
-from sandbox.api.route import Call, Page, Route
+from sandbox.api.route import Call, Page, Route, a
 from sandbox.linode import catalog
 from sandbox.model import Body
 
@@ -66,7 +66,7 @@ ROUTES: tuple[Route, ...] = (
         )
         for route in (
             reads(path, f"lists {noun}s", _list(table)),
-            reads(f"{path}/{{id:path}}", f"shows a {noun}", _one(table)),
+            reads(f"{path}/{{id:path}}", f"shows {a(noun)}", _one(table)),
         )
     ),
 )
