@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-VERSION = 2
+VERSION = 3
 APPLICATION = 0x43545342  # "CTSB" in the file's header: a file of another program is never taken for ours
 
 SCHEMA = f"""

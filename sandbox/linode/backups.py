@@ -83,7 +83,8 @@ def follow(change: Change, *, moved: bool) -> None:
     if given and "since" in kept:
         day, window = (given.get(name, old) for name, old in zip(_Schedule.__annotations__, _last(kept), strict=True))
         past = [entry for entry in kept["schedules"] if entry[0] < now]
-        kept = {**kept, "schedules": [*past, [now, day, window]]}
+        if not past or past[-1][1:] != [day, window]:
+            kept = {**kept, "schedules": [*past, [now, day, window]]}
     change.private[STATE] = kept
 
 

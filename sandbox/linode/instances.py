@@ -250,7 +250,8 @@ def _rebuild(change: Change) -> Iterator[Problem]:
     found = [*_installable(change), *_user_data(change)]
     yield from found
     if not found:
-        change.body |= {"image": change.given["image"], "disk_encryption": change.given["disk_encryption"]}
+        change.body["image"] = change.given["image"]
+        change.body["disk_encryption"] = change.given["disk_encryption"] or change.body["disk_encryption"]
         if change.given["metadata"]:
             change.body["has_user_data"] = change.given["metadata"].get("user_data") is not None
         disks.install(change, catalog.table("images")[change.given["image"]], change.body["specs"]["disk"])
@@ -294,7 +295,7 @@ def links(body: Body) -> Iterator[tuple[str, Any]]:
         yield f"{PRIVATE}:{body['region']}", address
 
 
-_ENCRYPTION = Field(fixed=True, choices=("enabled", "disabled"), default="enabled")
+_ENCRYPTIONS = ("enabled", "disabled")
 _METADATA = Field(_Metadata, fixed=True, write_only=True)
 _LOGINS = {
     "root_pass": Field(length=(11, 128), fixed=True, write_only=True),
@@ -323,7 +324,7 @@ ACTIONS = (
             **_LOGINS,
             "metadata": _METADATA,
             "booted": Field(bool, default=True),
-            "disk_encryption": _ENCRYPTION,
+            "disk_encryption": Field(choices=_ENCRYPTIONS),
         },
     ),
 )
@@ -348,7 +349,7 @@ KINDS = (
             "backups": Field(backups.Settings),
             "placement_group": Field(_Membership),
             "watchdog_enabled": Field(bool, default=True),
-            "disk_encryption": _ENCRYPTION,
+            "disk_encryption": Field(fixed=True, choices=_ENCRYPTIONS, default="enabled"),
             "interface_generation": Field(fixed=True, choices=("legacy_config", "linode"), default="legacy_config"),
             "maintenance_policy": Field(choices=("linode/migrate", "linode/power_off_on"), default="linode/migrate"),
         },

@@ -117,6 +117,8 @@ def test_a_changed_schedule_leaves_what_was_taken_before_it(box: Box, client: Li
     _schedule(client, made, "Friday", "W6")
     _until(box, "Friday", 9)
     (taken,) = _list(client, made)["automatic"]
+    _schedule(client, made, "Friday", "W6")  # as it is
+    assert _list(client, made)["automatic"] == [taken]
     _schedule(client, made, "Tuesday", "W20")
     assert [backup["id"] for backup in _list(client, made)["automatic"]] == [taken["id"]]
     box.move(DAY)

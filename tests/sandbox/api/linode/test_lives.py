@@ -105,13 +105,14 @@ def test_a_resized_instance_has_the_new_plan_and_a_disk_that_fills_it(client: Li
 
 
 def test_a_rebuilt_instance_keeps_its_id_and_addresses_and_has_other_disks(client: LinodeClient) -> None:
-    made = server(client, "rebuild-1", metadata={"user_data": "QQ=="})
+    made = server(client, "rebuild-1", metadata={"user_data": "QQ=="}, disk_encryption="disabled")
     before = {disk.id for disk in made.disks}
     assert made.rebuild("linode/ubuntu24.04", root_pass=PASSWORD)
     after = client.load(Instance, made.id)
     assert (after.image.id, after.ipv4, after.has_user_data) == ("linode/ubuntu24.04", made.ipv4, True)
     assert [disk.label for disk in after.disks] == ["Ubuntu 24.04 LTS Disk", "512 MB Swap Image"]
     assert before.isdisjoint(disk.id for disk in after.disks)
+    assert after.disk_encryption == "disabled"
     assert len(after.configs) == 1
     assert refused(lambda: made.rebuild("linode/dos6", root_pass=PASSWORD)) == [("image", "image is not valid")]
 
