@@ -1,6 +1,7 @@
 """Cloudflare's rules, in the model: both doors obey them. Each refusal is the API's own error."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from sandbox import cloudflare, process
 from sandbox.cloudflare import alerting, dns, health_checks, load_balancing, origin_pulls, zones
 from sandbox.model import Body, Model, Refused
+from sandbox.store import Store
 from tests.sandbox import bodies
 from tests.sandbox.bodies import ZONE, ZONE_ID, Cloud
 
@@ -208,6 +210,16 @@ def test_a_load_balancer_and_a_record_may_have_one_name(cloud: Cloud) -> None:
     pool = cloud.make(load_balancing.POOL, bodies.pool())
     cloud.make(dns.NAME, bodies.dns_record(name=f"api.{ZONE}"))
     assert cloud.make(load_balancing.LOAD_BALANCER, bodies.load_balancer(pool))["name"] == f"api.{ZONE}"
+
+
+def test_a_health_check_knows_nothing_until_its_first_probe_came_back(tmp_path: Path) -> None:
+    slow = Model(Store(tmp_path / "slow.sqlite", latency=1.0), cloudflare.KINDS)
+    zones.ensure(slow, process.CLOUDFLARE, [ZONE], origin_pulls.settings_of)
+    cloud = Cloud(slow, process.CLOUDFLARE)
+    made = cloud.make(health_checks.NAME, bodies.health_check(interval=60))
+    assert made["status"] == "unknown"
+    slow.move(61)
+    assert cloud.get(health_checks.NAME, made["id"])["status"] == "healthy"
 
 
 def test_a_zones_settings_are_there_from_the_start_and_take_known_values_only(cloud: Cloud) -> None:
