@@ -64,6 +64,14 @@ def bench(_: Context) -> None:
     _end(quality.bench(ROOT))
 
 
+@task(help={"stack": STACK, "sandbox": SANDBOX})
+def setup(_: Context, stack: str, sandbox: bool = False) -> None:
+    """Ask for, or make, what a stack needs on real accounts; then check the accounts."""
+    from operations import setup as first_use
+
+    _end(first_use.run(ROOT, stack, on_sandbox=sandbox))
+
+
 @task(
     help={
         "stack": STACK,
@@ -165,7 +173,7 @@ def sandbox_status(_: Context, json: bool = False) -> None:
     print(json_format.dumps(sandbox.data(status), indent=2) if json else sandbox.describe(status))
 
 
-namespace = Collection(demo, test, lint, bench, preview, up, destroy, drift, cost)
+namespace = Collection(demo, test, lint, bench, setup, preview, up, destroy, drift, cost)
 namespace.add_collection(
     Collection("sandbox", start=sandbox_start, stop=sandbox_stop, reset=sandbox_reset, status=sandbox_status)
 )

@@ -51,7 +51,7 @@ def state(intent: Intent) -> Iterator[str]:
         yield f"{intent.name}: its state has no place; set backend.url in Pulumi.yaml, or `pulumi login URL`"
     elif is_sandbox_backend(url, intent.root):
         yield f"{intent.name}: {url} holds a sandbox's state; choose the real one, or repeat with --sandbox"
-    if _needs_passphrase(intent, url):
+    if needs_passphrase(intent, url):
         yield from _passphrase(intent)
 
 
@@ -90,7 +90,7 @@ def _login(environment: Mapping[str, str]) -> str | None:
         return None
 
 
-def _needs_passphrase(intent: Intent, url: str | None) -> bool:
+def needs_passphrase(intent: Intent, url: str | None) -> bool:
     """Tell whether a passphrase encrypts the secrets: the file says so, or nothing and no service does it."""
     content = _yaml(intent.root / settings.stack_file(intent.name))
     provider = content.get("secretsprovider") or "default"

@@ -42,11 +42,11 @@ def for_destroy(root: Path, stacks: Stacks, *, on_sandbox: bool, local_state: bo
     for name in stacks:
         if not sandbox.has_stack(root, name):
             say(f"{name}: the sandbox has none, so there is nothing to destroy")
-    return _on_sandbox(root, {name: stack for name, stack in stacks.items() if sandbox.has_stack(root, name)})
+    return for_sandbox(root, {name: stack for name, stack in stacks.items() if sandbox.has_stack(root, name)})
 
 
 def _for_update(root: Path, stacks: Stacks, objections: Iterable[Check], *, on_sandbox: bool) -> list[Project]:
-    projects = _on_sandbox(root, stacks) if on_sandbox else _real(root, stacks, objections)
+    projects = for_sandbox(root, stacks) if on_sandbox else _real(root, stacks, objections)
     _refuse(problem for each in projects for problem in _of_state(each, stacks[each.stack]))
     return projects
 
@@ -64,7 +64,12 @@ def _real(root: Path, stacks: Stacks, objections: Iterable[Check]) -> list[Proje
     return [Project(root, root, name, found.pulumi, environment, sandbox=False) for name in stacks]
 
 
-def _on_sandbox(root: Path, stacks: Stacks) -> list[Project]:
+def for_sandbox(root: Path, stacks: Stacks) -> list[Project]:
+    """Return the projects of stacks on the sandbox, which is started.
+
+    Raises:
+        Failed: the engine or the sandbox can't be had.
+    """
     if not stacks:
         return []
     found = engine.ensure(say)

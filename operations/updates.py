@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from operations import engine, recovery, runs, sandbox, stacks
+from operations import engine, preflight, recovery, runs, sandbox, stacks
 from operations.console import agrees, has_terminal, require_name, say
 from operations.errors import Refused
 from operations.project import Project
@@ -66,6 +66,7 @@ def up(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
     chosen = stacks.select(root, wanted)
     _require_consent(f"up {wanted}", on_sandbox=on_sandbox, yes=agreed.yes)
     projects = runs.for_up(root, chosen, on_sandbox=on_sandbox, local_state=agreed.local_state)
+    preflight.require(projects, chosen)
 
     def change(project: Project) -> int:
         _go_on(project, agreed)

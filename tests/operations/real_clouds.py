@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,7 +23,7 @@ from sandbox import process
 
 HOSTS = ("api.linode.com", "api.cloudflare.com")
 ZONE = "chat-tonic.com"
-_OF_ONE_CONNECTION = frozenset({"connection", "transfer-encoding"})
+_OF_ONE_CONNECTION = frozenset({"connection", "content-length", "transfer-encoding"})
 
 
 @dataclass(frozen=True)
@@ -110,18 +111,24 @@ class _Connection(BaseHTTPRequestHandler):
     def forward(self) -> None:
         self.server.requests.append(f"{self.command} {self.host}{self.path}")
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if (self.command, self.path) == ("POST", "/client/v4/certificates"):
+            self._answer(200, [("Content-Type", "application/json")], _signed(json.loads(body)))
+            return
         with closing(HTTPConnection("127.0.0.1", self.server.sandbox_port, timeout=60)) as sandbox:
             sandbox.request(self.command, self.path, body, dict(self.headers))
             answer = sandbox.getresponse()
             content = answer.read()
-        self.send_response_only(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in _OF_ONE_CONNECTION:
-                self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
+        kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in _OF_ONE_CONNECTION]
+        self._answer(answer.status, kept, content)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815 (the server looks for these names)
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in {**dict(headers), "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
 
     def finish(self) -> None:
         super().finish()
@@ -131,15 +138,33 @@ class _Connection(BaseHTTPRequestHandler):
         """Say nothing: `requests` has it."""
 
 
+def _signed(asked: Mapping[str, Any]) -> bytes:
+    """Answer as Cloudflare's authority for origin certificates does, which the sandbox does not have."""
+    request = x509.load_pem_x509_csr(asked["csr"].encode())
+    authority = ec.generate_private_key(ec.SECP256R1())
+    names = x509.SubjectAlternativeName([x509.DNSName(name) for name in asked["hostnames"]])
+    certificate = (
+        _builder("Cloudflare Origin ECC Certificate Authority", request.public_key())
+        .add_extension(names, critical=False)
+        .sign(authority, hashes.SHA256())
+    )
+    made = {**asked, "id": "1", "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode()}
+    return json.dumps({"success": True, "errors": [], "messages": [], "result": made}).encode()
+
+
+def _builder(name: str, key: Any) -> x509.CertificateBuilder:
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    return x509.CertificateBuilder(
+        subject, subject, key, x509.random_serial_number(), now - dt.timedelta(hours=1), now + dt.timedelta(hours=1)
+    )
+
+
 def _certificate(path: Path) -> ssl.SSLContext:
     """Write a certificate for the hosts that is its own authority; return what serves with it."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOSTS[0])])
-    now = dt.datetime.now(dt.UTC)
     certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
+        _builder(HOSTS[0], key.public_key())
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -1,0 +1,41 @@
+"""Changing single values of the files that people write, so that all else in them stays: comments, order, style."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+
+def replaced(text: str, key: Sequence[str], value: str) -> str:
+    """Return YAML text in which a key that holds one word or text holds another.
+
+    Raises:
+        KeyError: there is no such key.
+    """
+    node = yaml.compose(text, yaml.SafeLoader)
+    for part in key:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        node = {name.value: below for name, below in pairs}[part]
+    if node is None:
+        raise KeyError(key)
+    return text[: node.start_mark.index] + _scalar(value) + text[node.end_mark.index :]
+
+
+def with_section(text: str, name: str, key: str, value: str) -> str:
+    """Return YAML text with a section of one key at its end."""
+    return f"{text.rstrip()}\n{name}:\n  {key}: {_scalar(value)}\n"
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all; who may read it stays as it was."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.chmod(path.stat().st_mode)
+    draft.replace(path)
+
+
+def _scalar(value: str) -> str:
+    """Return a text as YAML; bare where that means the same."""
+    return value if yaml.safe_load(value) == value and "#" not in value and ": " not in value else json.dumps(value)
