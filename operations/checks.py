@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import yaml
 
@@ -79,6 +79,12 @@ def backend_url(root: Path, environment: Mapping[str, str]) -> str | None:
     declared = (read_project_file(root).get("backend") or {}).get("url")
     cloud = PULUMI_CLOUD if environment.get("PULUMI_ACCESS_TOKEN") else None
     return environment.get("PULUMI_BACKEND_URL") or declared or _login(environment) or cloud
+
+
+def state_folder(root: Path, environment: Mapping[str, str]) -> Path | None:
+    """Return the folder of the state, where the backend is one of files."""
+    parts = urlsplit(backend_url(root, environment) or "")
+    return root / Path(unquote(parts.netloc + parts.path)).expanduser() if parts.scheme == "file" else None
 
 
 def _login(environment: Mapping[str, str]) -> str | None:

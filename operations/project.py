@@ -31,7 +31,10 @@ class Apis:
 
 @dataclass(frozen=True)
 class Project:
-    """One stack's place: the folder with its Pulumi.yaml, the whole environment of an engine there, and the clouds."""
+    """One stack's place: the folder with its Pulumi.yaml, the whole environment of an engine there, and the clouds.
+
+    `state` is the folder of its backend, where that is one of files.
+    """
 
     root: Path
     folder: Path
@@ -39,6 +42,7 @@ class Project:
     pulumi: Path
     environment: Mapping[str, str]
     sandbox: bool
+    state: Path | None = None
     apis: Apis = Apis()
 
     @property

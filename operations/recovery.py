@@ -8,7 +8,9 @@ is told by what names it (`clouds.Kind`).
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +54,19 @@ def settle(project: Project, say: Say) -> None:
     made = []
     for resource in begun:
         found = exist.get(_key(resource))
-        if found is None or (found.type, found.id) in known:
+        if resource["type"] not in clouds.KINDS:
+            say(f"{project.stack}: {_name(resource)} is always there, and will be set again")
+        elif found is None or (found.type, found.id) in known:
             say(f"{project.stack}: {_name(resource)} was not made")
         else:
             made.append(Stray(found, resource))
-    again = [each["resource"]["urn"] for each in pending if each["type"] in ("updating", "deleting")]
+    again = [each["resource"] for each in pending if each["type"] in ("updating", "deleting")]
     exported["deployment"]["pending_operations"] = []
-    _take_over(project, exported, made, again, say)
+    _take_over(project, exported, made, [each["urn"] for each in again], say)
+    if again:
+        left = {each["urn"] for each in engine.resources(project)}
+        for each in again:
+            say(f"{project.stack}: {_name(each)} {'was read again' if each['urn'] in left else 'is gone'}")
 
 
 def strays(project: Project) -> list[Stray]:
@@ -103,12 +111,13 @@ def _take_over(
     """Write what was made into the state, and read it and the resources `again` from the clouds."""
     resources = exported["deployment"].setdefault("resources", [])
     taken = []
-    for stray in made:
+    for stray in _ordered(made):
         if not clouds.KINDS[stray.found.type].readable:
             stray.found.delete()
             say(f"{project.stack}: deleted {stray.found.name}: its secret can't be read again, so it is made anew")
             continue
-        _insert(resources, {**stray.resource, "id": stray.found.id, "outputs": stray.resource["inputs"]})
+        resource = _depending_on(stray.resource, {each["urn"] for each in resources})
+        _insert(resources, {**resource, "id": stray.found.id, "outputs": resource["inputs"]})
         taken.append(stray.resource["urn"])
         say(f"{project.stack}: took over {stray.found.name}, which exists already")
     engine.ask(project, "stack", "import", text=json.dumps(exported))
@@ -117,6 +126,23 @@ def _take_over(
     if targets:
         options = [argument for urn in targets for argument in ("--target", urn)]
         engine.ask(project, "refresh", "--yes", "--skip-preview", *options)
+
+
+def _ordered(strays: Iterable[Stray]) -> list[Stray]:
+    """Return the strays in an order in which each comes after those that it depends on, as a state has them."""
+    by_urn = {each.resource["urn"]: each for each in strays}
+    awaited = {urn: by_urn.keys() & set(each.resource.get("dependencies") or ()) for urn, each in by_urn.items()}
+    return [by_urn[urn] for urn in TopologicalSorter(awaited).static_order()]
+
+
+def _depending_on(resource: Resource, present: AbstractSet[str]) -> Resource:
+    """Return a resource that depends only on what is in the state: the next update adds the rest."""
+    properties = (resource.get("propertyDependencies") or {}).items()
+    return {
+        **resource,
+        "dependencies": [urn for urn in resource.get("dependencies") or () if urn in present],
+        "propertyDependencies": {name: [urn for urn in urns or () if urn in present] for name, urns in properties},
+    }
 
 
 def _insert(resources: list[Resource], new: Resource) -> None:

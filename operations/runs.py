@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components import settings
 from components.settings import Stack
-from operations import checks, engine, sandbox
+from operations import checks, engine, sandbox, state
 from operations.console import say
 from operations.errors import Refused
 from operations.project import Project, without_sandbox
@@ -61,7 +61,8 @@ def _real(root: Path, stacks: Stacks, objections: Iterable[Check]) -> list[Proje
     _refuse(problem for intent in intents for check in objections for problem in check(intent))
     found = engine.ensure(say)
     environment |= found.environment
-    return [Project(root, root, name, found.pulumi, environment, sandbox=False) for name in stacks]
+    folder = checks.state_folder(root, environment)
+    return _whole(Project(root, root, name, found.pulumi, environment, sandbox=False, state=folder) for name in stacks)
 
 
 def for_sandbox(root: Path, stacks: Stacks) -> list[Project]:
@@ -73,7 +74,15 @@ def for_sandbox(root: Path, stacks: Stacks) -> list[Project]:
     if not stacks:
         return []
     found = engine.ensure(say)
-    return [sandbox.project(root, name, stack, found, say) for name, stack in stacks.items()]
+    return _whole(sandbox.project(root, name, stack, found, say) for name, stack in stacks.items())
+
+
+def _whole(projects: Iterable[Project]) -> list[Project]:
+    """Return the projects, each with a state that can be read."""
+    mended = list(projects)
+    for each in mended:
+        state.mend(each, say)
+    return mended
 
 
 def _of_state(project: Project, stack: Stack) -> Iterator[str]:

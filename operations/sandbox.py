@@ -9,11 +9,9 @@ first moment, and by the stack's output `sandbox`, which stays with it wherever 
 """
 
 import dataclasses
-import json
 import os
 import secrets
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -125,6 +123,7 @@ def project(root: Path, name: str, stack: Stack, found: Engine, say: Callable[[s
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         },
         sandbox=True,
+        state=folder / BACKEND,
         apis=Apis(running.linode_url, running.cloudflare_url),
     )
     with cache.held(folder, say):  # another stack's run may be preparing at this moment
@@ -136,19 +135,6 @@ def project(root: Path, name: str, stack: Stack, found: Engine, say: Callable[[s
             _write(folder / PASSPHRASE, secrets.token_urlsafe(32))
         _configure(prepared, stack)
     return prepared
-
-
-def release_dead_lock(prepared: Project, say: Callable[[str], None]) -> None:
-    """Take away the lock of an engine that was killed: of this host, and no longer there.
-
-    Any other lock stays; the engine then says who holds it.
-    """
-    locks = _kept(prepared, "locks") / "organization" / settings.PROJECT / prepared.stack
-    held = [json.loads(path.read_text()) for path in locks.glob("*.json")]
-    if held and all(_is_dead(lock) for lock in held):
-        engine.ask(prepared, "cancel", "--yes")
-        pids = ", ".join(str(lock["pid"]) for lock in held)
-        say(f"{prepared.stack}: released the lock of a run that was killed (process {pids})")
 
 
 def is_sandbox_backend(url: str, relative_to: Path) -> bool:
@@ -191,11 +177,6 @@ def _stack_file(root: Path, name: str) -> Path:
     return root / FOLDER / settings.stack_file(name)
 
 
-def _kept(prepared: Project, kind: str) -> Path:
-    """Return where the engine's file backend keeps a kind of thing (pkg/v3/backend/diy)."""
-    return prepared.folder / BACKEND / ".pulumi" / kind
-
-
 def _configure(prepared: Project, stack: Stack) -> None:
     """Bring the generated stack file up to date: the tracked differences and the required inputs."""
     path = prepared.stack_file
@@ -207,23 +188,12 @@ def _configure(prepared: Project, stack: Stack) -> None:
     tracked = yaml.safe_load((prepared.root / path.name).read_text(encoding="utf-8"))["config"]
     config = {FLAG: "true", settings.STACK_KEY: tracked[settings.STACK_KEY], **kept, **plain}
     _write(path, _yaml({**before, "config": config}))
-    if not (_kept(prepared, "stacks") / settings.PROJECT / f"{prepared.stack}.json").exists():
+    # Where the engine's file backend keeps a state (pkg/v3/backend/diy).
+    if not (prepared.folder / BACKEND / ".pulumi" / "stacks" / settings.PROJECT / f"{prepared.stack}.json").exists():
         engine.ask(prepared, "stack", "init", "--no-select")
     for key, value in fresh.items():
         if required[key].secret:
             engine.ask(prepared, "config", "set", "--secret", "--raw", key, text=value)
-
-
-def _is_dead(lock: Mapping[str, Any]) -> bool:
-    if lock["hostname"] != socket.gethostname():
-        return False
-    try:
-        os.kill(lock["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def _yaml(content: Mapping[str, Any]) -> str:

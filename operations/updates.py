@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from operations import engine, preflight, recovery, runs, sandbox, stacks
+from operations import engine, preflight, recovery, runs, stacks, state
 from operations.console import agrees, has_terminal, require_name, say
 from operations.errors import Refused
 from operations.project import Project
@@ -69,7 +69,7 @@ def up(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
     preflight.require(projects, chosen)
 
     def change(project: Project) -> int:
-        _go_on(project, agreed)
+        go_on(project, agreed)
         return engine.run(project, "up", *_consent(agreed.yes))
 
     return _in_turn(projects, "up", change)
@@ -96,19 +96,20 @@ def destroy(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int
         require_name(name, f"{name}: all its servers with their backups, databases and copies will be deleted.")
 
     def change(project: Project) -> int:
-        _go_on(project, agreed)
+        go_on(project, agreed)
         return _destroy(project, yes=agreed.yes)
 
     return _in_turn(projects, "destroy", change)
 
 
-def _go_on(project: Project, agreed: Agreed) -> None:
+def go_on(project: Project, agreed: Agreed) -> None:
     """Settle what a run that was cut off left behind, and take over what exists already.
 
     Raises:
         Refused: something exists that nobody said to take over.
         Failed: the engine or a cloud does not answer.
     """
+    state.release_dead_lock(project, say)
     recovery.settle(project, say)
     may_adopt = agreed.adopt
     while found := recovery.strays(project):  # more than once: what is taken over may be the parent of another
@@ -145,8 +146,6 @@ def _destroy(project: Project, *, yes: bool) -> int:
 
 def _in_turn(projects: Sequence[Project], verb: str, change: Callable[[Project], int]) -> int:
     for position, project in enumerate(projects, start=1):
-        if project.sandbox:
-            sandbox.release_dead_lock(project, say)
         if code := change(project):
             # On a terminal the engine takes Ctrl-C for itself, so an interruption looks like any other failure.
             say(f"{project.stack}: not finished; what was done is recorded. `{project.task(verb)}` goes on from there.")

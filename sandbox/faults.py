@@ -30,7 +30,8 @@ class Fault:
 
     `where`: a pattern of calls, `METHOD /path` at the API door (`POST /v4/linode/instances`), `Method token` at the
     engine door (`Create linode:index/instance:Instance`); `*` stands for anything. `what` happens to the call is in
-    `MEANINGS`. `count`: how often at most (None: always); `probability` of each, by a generator that `seed` starts.
+    `MEANINGS`. `skip`: how many calls pass first; `count`: how often at most (None: always); `probability` of
+    each, by a generator that `seed` starts.
     """
 
     what: What
@@ -38,6 +39,7 @@ class Fault:
     status: int = 500
     seconds: float = 0.0
     retry_after: int = 1
+    skip: int = 0
     count: int | None = None
     probability: float = 1.0
     seed: int = 0
@@ -64,21 +66,36 @@ class Faults:
     def set(self, faults: Iterable[Fault]) -> None:
         """Puts these in the place of all others."""
         with self._guard:
-            self._known = [(fault, random.Random(fault.seed), [0]) for fault in faults]  # noqa: S311 (repeatable)
+            self._known = [_Armed(fault) for fault in faults]
 
     def show(self) -> list[dict[str, Any]]:
         """The faults, and how often each has struck."""
         with self._guard:
-            return [{**asdict(fault), "struck": struck[0]} for fault, _, struck in self._known]
+            return [{**asdict(armed.fault), "struck": armed.struck} for armed in self._known]
 
     def meet(self, where: str) -> list[Fault]:
         """What goes wrong with this call."""
-        found = []
         with self._guard:
-            for fault, chance, struck in self._known:
-                over = fault.count is not None and struck[0] >= fault.count
-                if over or not fnmatchcase(where, fault.where) or chance.random() >= fault.probability:
-                    continue
-                struck[0] += 1
-                found.append(fault)
-        return found
+            return [armed.fault for armed in self._known if armed.strikes(where)]
+
+
+class _Armed:
+    """A fault with what it has seen so far."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.struck = 0
+        self._passed = 0
+        self._chance = random.Random(fault.seed)  # noqa: S311 (it has to be repeatable)
+
+    def strikes(self, where: str) -> bool:
+        """Whether it strikes this call."""
+        if not fnmatchcase(where, self.fault.where) or self._chance.random() >= self.fault.probability:
+            return False
+        if self._passed < self.fault.skip:
+            self._passed += 1
+            return False
+        if self.fault.count is not None and self.struck >= self.fault.count:
+            return False
+        self.struck += 1
+        return True

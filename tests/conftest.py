@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import signal
+
 import pytest
 
 
@@ -12,3 +14,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def exhaustive(pytestconfig: pytest.Config) -> bool:
     """Whether the exhaustive tests were asked for."""
     return bool(pytestconfig.getoption("--all"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Programs that tests interrupt take it, also where the tests themselves were started to ignore it (nohup, &)."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -1,5 +1,6 @@
 """Runs with --sandbox by the real engine: what they leave behind, and what they leave alone."""
 
+import datetime as dt
 import hashlib
 import json
 import os
@@ -54,12 +55,13 @@ def stack_file(checkout: Checkout) -> Path:
     return checkout.root / sandbox.FOLDER / "Pulumi.test.yaml"
 
 
-def lock(checkout: Checkout, pid: int) -> Path:
-    """Leave a lock as the engine's file backend does."""
+def lock(checkout: Checkout, pid: int, taken: dt.datetime | None = None) -> Path:
+    """Leave a lock as the engine's file backend does, taken just now unless it is said when."""
     backend = checkout.root / sandbox.FOLDER / sandbox.BACKEND
     path = backend / ".pulumi" / "locks" / "organization" / "chat-tonic" / "test" / "left.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = {"pid": pid, "username": "ops", "hostname": socket.gethostname(), "timestamp": "2026-11-21T22:00:00Z"}
+    taken = taken or dt.datetime.now(dt.UTC)
+    held = {"pid": pid, "username": "ops", "hostname": socket.gethostname(), "timestamp": taken.isoformat()}
     path.write_text(json.dumps(held))
     return path
 
@@ -160,6 +162,23 @@ def test_the_lock_of_a_killed_run_is_released(up: Checkout) -> None:
     assert ended.code == 0, ended.output + ended.errors
     assert f"test: released the lock of a run that was killed (process {gone.pid})\n" in ended.errors
     assert not left.exists()
+
+
+def test_the_lock_of_a_killed_run_is_released_though_another_process_has_its_number_now(up: Checkout) -> None:
+    left = lock(up, os.getpid(), dt.datetime.now(dt.UTC) - dt.timedelta(days=1000))
+    ended = up.run("up", "test", "--sandbox", "--yes")
+    assert ended.code == 0, ended.output + ended.errors
+    assert not left.exists()
+
+
+def test_a_lock_that_is_not_whole_is_respected(up: Checkout) -> None:
+    left = lock(up, os.getpid())
+    left.write_text("")
+    try:
+        assert up.run("up", "test", "--sandbox", "--yes").code == 1
+        assert left.exists()
+    finally:
+        left.unlink()
 
 
 def test_the_lock_of_a_run_that_goes_on_is_respected(up: Checkout) -> None:
