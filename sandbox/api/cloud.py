@@ -40,6 +40,7 @@ class Cloud:
     too_large: Refused
     too_many: Refused
     failed: Refused
+    filtered: bool  # whether its lists take the header X-Filter
     rate: int
     window: int  # seconds
     rate_headers: Callable[[int, int, int], Mapping[str, str]]

@@ -98,7 +98,7 @@ class Door:
             raise self._cloud.malformed from None
         if not isinstance(body, dict):
             raise self._cloud.malformed
-        chosen = listing.x_filter(request.headers.get("x-filter"))
+        chosen = listing.x_filter(request.headers.get("x-filter")) if self._cloud.filtered else {}
         return Call(
             self._model, access.account, access.scopes, request.path_params, dict(request.query_params), chosen, body
         )

@@ -58,6 +58,7 @@ CLOUD = Cloud(
     too_large=Refused(413, Problem("Request body is too large", code=10_413)),
     too_many=Refused(429, Problem("Rate limited. Please wait and consider throttling your request speed", code=10_429)),
     failed=Refused(500, Problem("Internal server error", code=10_500)),
+    filtered=False,
     rate=1_200,
     window=300,
     rate_headers=lambda limit, left, reset: {

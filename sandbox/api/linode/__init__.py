@@ -56,6 +56,7 @@ CLOUD = Cloud(
     too_large=Refused(413, Problem("Request Entity Too Large")),
     too_many=Refused(429, Problem("Too many requests")),
     failed=Refused(500, Problem("Internal Server Error")),
+    filtered=True,
     rate=1_840,
     window=60,
     scope_headers=lambda access: {"X-OAuth-Scopes": " ".join(sorted(access.scopes))},

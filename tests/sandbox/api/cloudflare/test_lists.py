@@ -71,6 +71,10 @@ def test_what_is_no_field_is_skipped(box: Box) -> None:
     assert len(box.ask(CLOUDFLARE, "GET", "/zones?weather=fine").json()["result"]) == 1
 
 
+def test_the_other_clouds_header_means_nothing(box: Box) -> None:
+    assert box.ask(CLOUDFLARE, "GET", "/zones", headers={"X-Filter": "{"}).status_code == 200
+
+
 def test_kinds_that_are_not_paged_come_whole(client: Cloudflare) -> None:
     for number in range(25):
         client.load_balancers.monitors.create(account_id=ACCOUNT, description=f"monitor {number}")
