@@ -15,6 +15,7 @@ from operations.clouds import CALLS_AT_ONCE, Clouds
 from operations.scopes import COPIES, EDGE, PLATFORM, SCOPES
 
 PATIENCE = 60  # seconds for one answer
+ATTEMPTS = 3
 ACCOUNT, POOLS, ZONE = "/account", "/accounts/{account}/load_balancers/pools", "/zones/{zone}"
 PLANS, IMAGES, DATABASE_PLANS = (f"{path}?page_size=500" for path in ("/linode/types", "/images", "/databases/types"))
 
@@ -77,7 +78,7 @@ def ask(opened: Clouds, stack: Stack, *, thoroughly: bool) -> Answers:
     paths = [*few, *(each for each in _others() if thoroughly and each[0] in accounts)]
     questions = list(dict.fromkeys(Question(account, _path(path, opened)) for account, path in paths))
     with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
-        answers = pool.map(lambda each: _ask(opened, each), questions)
+        answers = pool.map(lambda each: _ask_again(opened, each), questions)
         return Answers(stack, opened, dict(zip(questions, answers, strict=True)))
 
 
@@ -103,6 +104,15 @@ def _others() -> Iterator[tuple[str, str]]:
 
 def _path(path: str, opened: Clouds) -> str:
     return path.format(zone=opened.zone_id, account=opened.account_id)
+
+
+def _ask_again(opened: Clouds, question: Question) -> Answer:
+    """Ask until the cloud is not in trouble, a few times: where nothing comes at all, the clients have tried again."""
+    answers = (_ask(opened, question) for _ in range(ATTEMPTS))
+    last = next(answers)
+    while last.missing and last.status and (following := next(answers, None)):
+        last = following
+    return last
 
 
 def _ask(opened: Clouds, question: Question) -> Answer:
