@@ -177,11 +177,20 @@ def test_somebody_at_a_terminal_is_asked_can_stop_and_goes_on(fresh: Checkout, h
     require_no_secret_in_clear(fresh, hosts)
 
 
-def test_a_family_that_is_not_whole_is_made_anew_and_one_that_is_whole_stays(
+def test_a_run_stopped_while_it_writes_goes_on_and_a_family_that_is_not_whole_is_made_anew(
     fresh: Checkout, hosts: RealClouds
 ) -> None:
-    fresh.environment |= values(fresh, hosts)
+    fresh.environment |= {**values(fresh, hosts), "CHAT_TONIC_REGISTRY_USER": "deploy"}
+    stopped = Terminal(fresh.command("setup", "test"), fresh.root, fresh.environment)
+    stopped.wait_for("linode:token is set")
+    stopped.type(CTRL_C)
+    assert stopped.end() == 1
+    assert "Traceback" not in stopped.shown
+    assert "`./inv setup test` goes on from there." in stopped.shown
+    assert isinstance(config_of(fresh, "test")["linode:token"], dict)
     assert fresh.run("setup", "test").code == 0
+    assert sets(fresh).count("linode:token") == 1
+    assert {path.name for path in fresh.root.glob(".*")} <= {".sandbox"}
     before = config_of(fresh, "test")
     path = fresh.root / "Pulumi.test.yaml"
     content = yaml.safe_load(path.read_text())
@@ -191,6 +200,22 @@ def test_a_family_that_is_not_whole_is_made_anew_and_one_that_is_whole_stays(
     assert fresh.run("setup", "test").code == 0
     assert sets(fresh)[so_far:] == [credentials.ORIGIN_KEY, credentials.ORIGIN_CERTIFICATE]
     assert config_of(fresh, "test")[credentials.PULL_CA] == before[credentials.PULL_CA]
+
+
+def test_a_state_that_cannot_be_written_fails_its_check_of_a_stack_on_the_official_hosts(
+    checkout: Checkout, hosts: RealClouds
+) -> None:
+    checkout.make_real("test")
+    checkout.reach(hosts, "test")
+    checkout.use_idle_engine(stack_init=(255, ""))
+    hosts.requests.clear()
+    ended = checkout.run("setup", "test")
+    assert ended.code == 1, ended.errors
+    assert hosts.asked() == {"api.linode.com"}
+    failed = {check: found for check, found in results(ended.output).items() if found.startswith("FAILS")}
+    assert failed.keys() == {"state"}
+    assert "s3://chat-tonic-state can't be written" in failed["state"]
+    assert "see to its address and its access keys" in failed["state"]
 
 
 def test_a_wrong_value_in_the_environment_is_refused_by_name_and_nothing_of_it_is_written(

@@ -16,6 +16,7 @@ from tests.operations.checkout import Checkout
         ["preview"],
         ["up", "--sandbox"],
         ["destroy"],
+        ["setup"],
         ["cost"],
         ["up", "test", "--force"],
         ["preview", "test", "--parallel=1"],
@@ -38,6 +39,7 @@ def test_a_command_line_that_cannot_be_parsed_ends_with_2(checkout: Checkout, ar
         ["preview", "tset"],
         ["up", "tset", "--yes"],
         ["destroy", "tset", "--yes"],
+        ["setup", "tset"],
         ["cost", "tset"],
     ],
 )
