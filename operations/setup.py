@@ -198,7 +198,7 @@ class _Setup:
                 raise Refused(
                     f"{ORIGIN_CERTIFICATE} and {ORIGIN_KEY}: they are not a certificate and its key, both PEM"
                 )
-            return {credentials.ORIGIN_CERTIFICATE: certificate, credentials.ORIGIN_KEY: key}
+            return {credentials.ORIGIN_CERTIFICATE: f"{certificate}\n", credentials.ORIGIN_KEY: f"{key}\n"}
         zone = self._stack().zone
         if zone is None:  # nobody but the team comes here, and not through Cloudflare
             return credentials.origin(f"{self._stack().label}.internal")
@@ -262,9 +262,7 @@ class _Setup:
         try:
             draft.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
             secrecy = "--secret" if needed.secret else "--plaintext"
-            engine.ask(
-                self.project, "config", "set", secrecy, "--raw", "--config-file", str(draft), key, text=value.strip()
-            )
+            engine.ask(self.project, "config", "set", secrecy, "--raw", "--config-file", str(draft), key, text=value)
             edits.write(path, draft.read_text(encoding="utf-8"))
         finally:
             draft.unlink(missing_ok=True)

@@ -114,6 +114,7 @@ def test_a_stack_with_values_in_the_environment_is_set_up_and_again_there_is_not
     assert config["chat-tonic:cloudflareAccountId"] == hosts.tokens.cloudflare_account_id
     certificate = x509.load_pem_x509_certificate(str(config["chat-tonic:originCertificate"]).encode())
     assert "Cloudflare Origin" in certificate.issuer.rfc4514_string()
+    assert str(config[credentials.PULL_CA]).endswith("-----\n")  # OpenSSH reads no key without its last line's end
     assert yaml.safe_load((fresh.root / "Pulumi.yaml").read_text())["backend"] == {
         "url": (fresh.folder / "state").as_uri()
     }
@@ -151,8 +152,8 @@ def test_somebody_at_a_terminal_is_asked_can_stop_and_goes_on(fresh: Checkout, h
     assert "that was something else" in first.shown
     assert "'registry.chat-tonic.example' is a name reserved for documentation" in first.shown
     assert "make a token with account:read_only, linodes:read_write" in first.shown
-    first.wait_for("linode:token is set")
     first.wait_for("(name the file): ")
+    assert "linode:token is set" in first.shown
     first.type(CTRL_C)
     assert first.end() == 1
     assert "what was written stays. `./inv setup test` goes on from there." in first.shown
