@@ -36,6 +36,16 @@ class Load:
     runs: Sequence[Run]
 
 
+@dataclass(frozen=True)
+class Rate:
+    """Calls a second, one after the other, and the seconds that half of them and 99 of a hundred need at most."""
+
+    what: str
+    a_second: float
+    half: float
+    most: float
+
+
 def compared(what: str, ours: Sequence[Run], against: Sequence[Run], limit: float | None) -> Row:
     """Return the comparison of runs that took turns."""
     return Row(what, spread(ours), spread(against), ratio(ours, against), limit)
@@ -74,6 +84,16 @@ def loads(rows: Iterable[Load]) -> Table:
             _megabytes([run.engine for run in row.runs]),
             _megabytes([run.program for run in row.runs]),
         )
+    return table
+
+
+def rates(rows: Iterable[Rate]) -> Table:
+    """Return calls a second and their times as a table."""
+    table = Table("What", title="Calls, one after the other")
+    for heading in ("A second", "p50, ms", "p99, ms"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(row.what, f"{row.a_second:.0f}", f"{row.half * 1000:.1f}", f"{row.most * 1000:.1f}")
     return table
 
 

@@ -18,7 +18,7 @@ from components import document, settings
 from operations import engine, sandbox, stacks
 from operations.console import say
 from operations.errors import Failed
-from operations.project import Project
+from operations.project import Apis, Project
 from sandbox import process
 
 ROOT = Path(__file__).parent.parent
@@ -87,7 +87,8 @@ class Site:
         shutil.copytree(self.kept, self.root / sandbox.FOLDER)
         running = process.start(self.root / sandbox.FOLDER, latency=latency)
         environment = {**self.project.environment, "PULUMI_DEBUG_PROVIDERS": running.providers}
-        return replace(self, project=replace(self.project, environment=environment))
+        apis = Apis(running.linode_url, running.cloudflare_url)
+        return replace(self, project=replace(self.project, environment=environment, apis=apis))
 
 
 @contextmanager

@@ -151,11 +151,14 @@ class Transaction:
         return [_record(row) for row in self._sql.execute(query, (kind, account))]
 
     def page(self, kind: str, account: str, parent: str | None, start: int, count: int) -> list[Record]:
-        """Some of an account's objects of a kind, of one parent ("kind/id") or of all, ordered by id."""
+        """Some of an account's objects of a kind, of one parent ("kind/id") or of all, by natural key."""
         above, values = (" AND parent = ?", (parent,)) if parent else ("", ())
         index = "object_parent" if parent else "object_key"
-        query = f"{_SELECT} INDEXED BY {index} WHERE kind = ? AND account = ?{above} ORDER BY key LIMIT ? OFFSET ?"
-        return [_record(row) for row in self._sql.execute(query, (kind, account, *values, count, start))]
+        # The index alone tells which they are; only those are read whole.
+        which = f"INDEXED BY {index} WHERE kind = ? AND account = ?{above} ORDER BY key LIMIT ? OFFSET ?"
+        # Of the project's own words only; what was asked for is in the values.
+        query = f"{_SELECT} WHERE kind = ? AND id IN (SELECT id FROM object {which}) ORDER BY key"  # noqa: S608
+        return [_record(row) for row in self._sql.execute(query, (kind, kind, account, *values, count, start))]
 
     def size(self, kind: str, account: str, parent: str | None) -> int:
         """How many objects of a kind an account has, of one parent or of all."""
