@@ -79,7 +79,7 @@ def connect(project: Project) -> Clouds:
     return Clouds(
         platform=_linode(values["linode:token"], apis.linode),
         copies=_linode(copies, apis.linode) if copies else None,
-        edge=cloudflare.Cloudflare(api_token=edge, base_url=apis.cloudflare) if edge else None,
+        edge=_cloudflare(edge, apis.cloudflare) if edge else None,
         account_id=values.get(f"{PROJECT}:cloudflareAccountId") or "",
         zone_id=values.get(f"{PROJECT}:cloudflareZoneId") or "",
     )
@@ -110,6 +110,13 @@ def _configuration(project: Project) -> str:
 
 def _linode(token: str, url: str) -> linode_api4.LinodeClient:
     return linode_api4.LinodeClient(token, base_url=url, user_agent=AGENT)
+
+
+def _cloudflare(token: str, url: str) -> cloudflare.Cloudflare:
+    client = cloudflare.Cloudflare(api_token=token, base_url=url)
+    # It takes these from the environment, and they would go before the stack's own token.
+    client.api_key = client.api_email = client.user_service_key = None
+    return client
 
 
 def _pages(client: linode_api4.LinodeClient, path: str) -> Iterator[Mapping[str, Any]]:

@@ -17,6 +17,7 @@ from typing import Any
 from components import settings
 from operations import clouds, engine
 from operations.clouds import Found
+from operations.errors import Refused
 from operations.project import Project
 
 Say = Callable[[str], None]
@@ -100,9 +101,18 @@ def adopt(project: Project, found: Sequence[Stray], say: Say) -> None:
     """Take strays into the stack's state.
 
     Raises:
+        Refused: the state has nothing to put one under.
         Failed: the engine or a cloud does not answer.
     """
-    _take_over(project, _export(project), found, (), say)
+    exported = _export(project)
+    present = {each["urn"] for each in exported["deployment"].get("resources") or []}
+    names = [each.found.name for each in found if not _has_place(each.resource, present)]
+    if names:
+        raise Refused(
+            f"{project.stack}: {', '.join(names)}: exists already, and the stack's state has nothing to take it over "
+            "into; bring the state back, or delete or rename what exists. Nothing was changed"
+        )
+    _take_over(project, exported, found, (), say)
 
 
 def _take_over(
@@ -133,6 +143,12 @@ def _ordered(strays: Iterable[Stray]) -> list[Stray]:
     by_urn = {each.resource["urn"]: each for each in strays}
     awaited = {urn: by_urn.keys() & set(each.resource.get("dependencies") or ()) for urn, each in by_urn.items()}
     return [by_urn[urn] for urn in TopologicalSorter(awaited).static_order()]
+
+
+def _has_place(resource: Resource, present: AbstractSet[str]) -> bool:
+    """Whether the parent and the provider of a resource are in the state."""
+    above = [resource.get("parent"), str(resource.get("provider", "")).rpartition("::")[0]]
+    return all(urn in present for urn in above if urn)
 
 
 def _depending_on(resource: Resource, present: AbstractSet[str]) -> Resource:

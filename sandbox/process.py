@@ -50,7 +50,7 @@ class Running:
 
     @property
     def linode_url(self) -> str:
-        """What LINODE_URL must be for the official plugin and clients to come here."""
+        """The base URL for Linode's official clients. Its plugin adds the version itself: LINODE_URL ends before it."""
         return f"http://127.0.0.1:{self.api_port}/v4"
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from operations import engine, state, updates
+from operations import clouds, engine, state, updates
 from operations.errors import Failed, Refused
 from operations.updates import Agreed
 from sandbox import process
@@ -45,6 +45,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "cloudflare:index/zoneSetting:ZoneSetting": {"value": {"ssl": "full", "min_tls_version": "1.3"}},
     "cloudflare:index/authenticatedOriginPullsSettings:AuthenticatedOriginPullsSettings": {"enabled": False},
 }
+DROP_ALL = {"inbound_policy": "DROP", "outbound_policy": "DROP"}
 PROGRAM = """\
 import json
 import pulumi
@@ -267,6 +268,16 @@ def test_a_run_goes_on_where_a_tenth_of_all_calls_fails(cut: Cut) -> None:
     checkout.run("state", "unprotect", "--all", "--yes", events=False)
     until_done(*DESTROY)
     assert checkout.objects() == set()
+
+
+def test_what_exists_before_the_first_update_is_refused_even_where_taking_it_over_is_agreed(cut: Cut) -> None:
+    platform = clouds.connect(cut.checkout.project()).platform
+    platform.post("/networking/firewalls", data={"label": "us-ops", "rules": {**DROP_ALL}})
+    with pytest.raises(Refused, match=r"Firewall us-ops \(\d+\): exists already, and belongs to no stack"):
+        cut.go_on()
+    with pytest.raises(Refused, match=r"Firewall us-ops .* the stack's state has nothing to take it over into"):
+        cut.go_on(Agreed(adopt=True))
+    assert [kind for kind, _ in cut.checkout.objects()] == ["linode.firewall"]
 
 
 def test_what_exists_and_belongs_to_no_stack_is_not_made_again_and_is_taken_over_when_that_is_agreed(cut: Cut) -> None:

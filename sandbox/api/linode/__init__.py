@@ -18,7 +18,7 @@ from sandbox.api.linode.common import PREFIX
 from sandbox.api.route import Call, Page
 from sandbox.model import Body, Problem, Refused, not_found
 
-_FORBIDDEN = Refused(403, Problem("Your OAuth token is not authorized to use this endpoint."))
+_FORBIDDEN = Refused(401, Problem("Your OAuth token is not authorized to use this endpoint."))
 _SERVICES = (offers, account, instances, networking, placement, balancers, databases, object_storage)
 
 

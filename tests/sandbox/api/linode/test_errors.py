@@ -69,7 +69,7 @@ def test_a_token_does_what_its_scopes_say(box: Box, client: LinodeClient) -> Non
         lambda: reader.get("/profile"),
     ]
     for call in calls:
-        assert refused(call, 403) == said
+        assert refused(call, 401) == said
     assert client.get(f"/linode/instances/{made.id}")["updated"] == made._raw_json["updated"]
     writer = client_of(box, box.restricted(LINODE, "platform", "linodes:read_write"))
     assert writer.post(f"/linode/instances/{made.id}/reboot") == {}
