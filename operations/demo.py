@@ -14,7 +14,7 @@ from rich.table import Table
 
 from components import cost, settings
 from components.settings import Stack
-from operations import console, engine, runs, stacks, state
+from operations import console, engine, runs, stacks, updates
 from operations.console import say
 from operations.project import Project
 
@@ -72,7 +72,7 @@ def run(root: Path) -> int:
     projects = runs.for_up(root, chosen, on_sandbox=True, local_state=True)
     rows = []
     for project in projects:
-        state.release_dead_lock(project, say)
+        updates.go_on(project, updates.Agreed())
         code, followed, seconds = _follow(project, "up", "--yes", "--skip-preview")
         if code:
             return code
