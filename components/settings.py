@@ -97,6 +97,7 @@ class Input:
 _CERTIFICATES = r"(-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\s*)+"
 _PRIVATE_KEY = r"-----BEGIN (EC |RSA )?PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+-----END (EC |RSA )?PRIVATE KEY-----"
 _OPENSSH_KEY = r"-----BEGIN OPENSSH PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+-----END OPENSSH PRIVATE KEY-----"
+_RELAY = r"smtps?://[^\s:@/]+:[^\s@/]+@[^\s:@/]+:[0-9]{1,5}"
 _PUBLIC_KEYS = r"((ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\n]*)?(\n+|$))+"
 
 
@@ -160,7 +161,13 @@ def required_inputs(stack: Stack) -> tuple[Input, ...]:
         ),
     ]
     if stack.copies is not None:
-        always.append(Input(f"{PROJECT}:copiesToken", True, "Linode token of the copies account"))
+        always += [
+            Input(f"{PROJECT}:copiesToken", True, "Linode token of the copies account"),
+            Input(f"{PROJECT}:copiesKey", True, "key that encrypts the copies of the databases"),
+        ]
+    if stack.alarms is not None:
+        purpose = "SMTP relay that sends the servers' alarms, smtps://user:password@host:port"
+        always.append(Input(f"{PROJECT}:smtp", True, purpose, _RELAY))
     if stack.zone is not None:
         always += [
             Input("cloudflare:apiToken", True, "Cloudflare token for the zone and its account"),

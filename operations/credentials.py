@@ -4,6 +4,7 @@ All are inputs of a stack by their configuration keys. What comes in one mapping
 """
 
 import datetime as dt
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from components.settings import PROJECT
 HOST_KEY = f"{PROJECT}:hostKey-"
 ORIGIN_CERTIFICATE, ORIGIN_KEY = f"{PROJECT}:originCertificate", f"{PROJECT}:originKey"
 PULL_CA, PULL_CERTIFICATE, PULL_KEY = f"{PROJECT}:pullCa", f"{PROJECT}:pullCertificate", f"{PROJECT}:pullKey"
+COPIES_KEY = f"{PROJECT}:copiesKey"
 LIFETIME = dt.timedelta(days=3650)
 
 
@@ -24,6 +26,11 @@ LIFETIME = dt.timedelta(days=3650)
 class _Issued:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+
+
+def copies_key() -> str:
+    """Return a new key for the encrypted copies of the databases."""
+    return secrets.token_urlsafe(32)
 
 
 def covered(domain: str) -> list[str]:

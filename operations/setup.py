@@ -39,6 +39,7 @@ INPUTS: Mapping[str, str] = {
     f"{PROJECT}:copiesToken": "CHAT_TONIC_COPIES_TOKEN",
     "cloudflare:apiToken": "CLOUDFLARE_API_TOKEN",
     f"{PROJECT}:registryPassword": "CHAT_TONIC_REGISTRY_PASSWORD",
+    f"{PROJECT}:smtp": "CHAT_TONIC_SMTP",
     f"{PROJECT}:authorizedKeys": "CHAT_TONIC_AUTHORIZED_KEYS",
 }
 TOPOLOGY: Mapping[str, tuple[str, str]] = {
@@ -173,6 +174,7 @@ class _Setup:
             ((ACCOUNT_ID, ZONE_ID), self._zone),
             ((credentials.ORIGIN_CERTIFICATE, credentials.ORIGIN_KEY), self._origin),
             ((credentials.PULL_CA, credentials.PULL_CERTIFICATE, credentials.PULL_KEY), credentials.pull),
+            ((credentials.COPIES_KEY,), lambda: {credentials.COPIES_KEY: credentials.copies_key()}),
             *(((key,), partial(_host_key, key)) for key in sorted(required) if key.startswith(credentials.HOST_KEY)),
         ]
         for keys, make in families:

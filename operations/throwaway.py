@@ -40,6 +40,8 @@ def _families(stack: Stack, tokens: Tokens, keys: Collection[str]) -> list[dict[
         {f"{PROJECT}:cloudflareAccountId": tokens.cloudflare_account_id},
         {ZONE_ID: tokens.zone_ids.get(stack.zone or "", "")},
         {f"{PROJECT}:registryPassword": secrets.token_urlsafe(24)},
+        {credentials.COPIES_KEY: credentials.copies_key()},
+        {f"{PROJECT}:smtp": f"smtps://nobody:{secrets.token_hex(12)}@relay.invalid:465"},
         {f"{PROJECT}:authorizedKeys": _public_key(ed25519.Ed25519PrivateKey.generate())},
         credentials.origin(stack.zone or f"{stack.label}.internal"),
         credentials.pull(),

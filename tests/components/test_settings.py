@@ -304,6 +304,8 @@ def test_the_inputs_of_a_stack_follow_from_what_it_has(folder: Path) -> None:
     ]
     assert set(keys["us-central"]) - set(keys["test"]) == {
         "chat-tonic:copiesToken",
+        "chat-tonic:copiesKey",
+        "chat-tonic:smtp",
         "cloudflare:apiToken",
         "chat-tonic:cloudflareAccountId",
         "chat-tonic:cloudflareZoneId",

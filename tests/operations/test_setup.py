@@ -16,6 +16,7 @@ from tests.operations.real_clouds import ZONE, RealClouds
 from tests.operations.terminal import CTRL_C, ENTER, Terminal
 
 PASSPHRASE = "the passphrase that nobody sees"  # noqa: S105
+RELAY = "smtps://nobody:relay-password-of-nobody@smtp.chat-tonic.com:465"
 REGISTRY_PASSWORD = "registry-password-of-nobody"  # noqa: S105
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJrJ8s0h5gJ6vF1mC2m7bJcQ8fGk3Xz1m0n5y1Yd0a1b sysop@chat-tonic.com"
 MISSING = {
@@ -28,6 +29,7 @@ MISSING = {
     "LINODE_TOKEN",
     "CHAT_TONIC_AUTHORIZED_KEYS",
     "CHAT_TONIC_REGISTRY_PASSWORD",
+    "CHAT_TONIC_SMTP",
     "CHAT_TONIC_COPIES_TOKEN",
     "CLOUDFLARE_API_TOKEN",
 }
@@ -54,6 +56,7 @@ def values(checkout: Checkout, hosts: RealClouds) -> dict[str, str]:
         "LINODE_TOKEN": hosts.tokens.linode_platform,
         "CHAT_TONIC_AUTHORIZED_KEYS": PUBLIC_KEY,
         "CHAT_TONIC_REGISTRY_PASSWORD": REGISTRY_PASSWORD,
+        "CHAT_TONIC_SMTP": RELAY,
         "CHAT_TONIC_COPIES_TOKEN": hosts.tokens.linode_copies,
         "CLOUDFLARE_API_TOKEN": hosts.tokens.cloudflare,
     }
@@ -61,7 +64,7 @@ def values(checkout: Checkout, hosts: RealClouds) -> dict[str, str]:
 
 def secrets_of(hosts: RealClouds) -> list[str]:
     tokens = hosts.tokens
-    return [PASSPHRASE, REGISTRY_PASSWORD, tokens.linode_platform, tokens.linode_copies, tokens.cloudflare]
+    return [PASSPHRASE, REGISTRY_PASSWORD, RELAY, tokens.linode_platform, tokens.linode_copies, tokens.cloudflare]
 
 
 def config_of(checkout: Checkout, stack: str) -> Mapping[str, object]:
