@@ -10,15 +10,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import linode_api4
 import pytest
 import yaml
 
 from components import settings
 from operations import sandbox
+from sandbox import process
 from tests.configuration import change_platform
 from tests.operations.checkout import Checkout
 
 REAL_STATE = {".pulumi/stacks/chat-tonic/test.json": '{"real": true}', ".pulumi/meta.yaml": "version: 1\n"}
+
+GROUP = {"placement_group_type": "anti_affinity:local", "placement_group_policy": "strict"}
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +73,23 @@ def lock(checkout: Checkout, pid: int, taken: dt.datetime | None = None) -> Path
 def test_nothing_is_left_to_change_after_an_update(up: Checkout) -> None:
     ended = up.run("preview", "test", "--sandbox", "--expect-no-changes")
     assert ended.code == 0, ended.output + ended.errors
+
+
+def test_drift_is_told_for_people_and_programs_with_7_for_any(up: Checkout) -> None:
+    ended = up.run("drift", "test", "--sandbox")
+    assert (ended.code, "no drift" in ended.output) == (0, True), ended.output + ended.errors
+    running, known = process.status(up.root / sandbox.FOLDER), process.tokens(up.root / sandbox.FOLDER)
+    assert running is not None
+    client = linode_api4.LinodeClient(known.linode_platform, base_url=running.linode_url)
+    added = client.post("/placement/groups", data={"label": "added", "region": "us-central", **GROUP})
+    try:
+        ended = up.run("drift", "test", "--sandbox", "--json")
+        assert ended.code == 7
+        (found,) = json.loads(ended.output)["test"]
+        assert found["resource"] == f"PlacementGroup added ({added['id']})"
+        assert found["means"] == "exists, and no stack knows it"
+    finally:
+        client.delete(f"/placement/groups/{added['id']}")
 
 
 def test_tracked_files_and_the_real_state_stay_byte_for_byte(up: Checkout) -> None:
