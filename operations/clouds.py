@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cloudflare
@@ -12,12 +13,14 @@ import linode_api4
 
 from components.settings import PROJECT
 from operations import engine
-from operations.errors import Failed
+from operations.errors import Failed, Refused
 from operations.project import Project
 
 CALLS_AT_ONCE = 8
 PAGE = 500
 AGENT = "chat-tonic"
+GONE = 404
+PATIENCE = 60.0  # seconds for an answer
 
 Inputs = Mapping[str, Any]
 
@@ -50,7 +53,7 @@ class Found:
     @property
     def name(self) -> str:
         """The object for people: `Instance us-ops (123)`."""
-        return f"{self.type.rpartition(':')[2]} {self.key} ({self.id})"
+        return f"{self.type.rpartition(':')[2]} {self.key or 'without a name'} ({self.id})"
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,12 @@ def connect(project: Project) -> Clouds:
     """Return the clouds of a stack: the sandbox's for its runs, else the real ones.
 
     Raises:
+        Refused: it has no token for Linode.
         Failed: the engine does not give the configuration.
     """
     values = {key: each.get("value") for key, each in json.loads(_configuration(project)).items()}
+    if not values.get("linode:token"):
+        raise Refused(f"{project.stack}: linode:token is missing; pulumi config set --secret linode:token")
     apis = project.apis
     copies, edge = values.get(f"{PROJECT}:copiesToken"), values.get("cloudflare:apiToken")
     return Clouds(
@@ -104,16 +110,33 @@ def census(clouds: Clouds, types: Iterable[str] | None = None) -> list[Found]:
         raise Failed(f"a cloud does not say what exists there: {error}") from None
 
 
+def delete(found: Found) -> None:
+    """Delete an object at its cloud; one that is gone is as good.
+
+    Raises:
+        Failed: the cloud refuses, or does not answer.
+    """
+    try:
+        found.delete()
+    except (linode_api4.ApiError, cloudflare.APIStatusError) as error:
+        if getattr(error, "status", None) != GONE and getattr(error, "status_code", None) != GONE:
+            raise Failed(f"{found.name} can't be deleted: {error}") from None
+    except (linode_api4.UnexpectedResponseError, cloudflare.CloudflareError, OSError) as error:
+        raise Failed(f"{found.name} can't be deleted: {error}") from None
+
+
 def _configuration(project: Project) -> str:
     return engine.ask(project, "config", "--json", "--show-secrets")
 
 
 def _linode(token: str, url: str) -> linode_api4.LinodeClient:
-    return linode_api4.LinodeClient(token, base_url=url, user_agent=AGENT)
+    client = linode_api4.LinodeClient(token, base_url=url, user_agent=AGENT)
+    client.session.request = partial(client.session.request, timeout=PATIENCE)  # it waits forever by itself
+    return client
 
 
 def _cloudflare(token: str, url: str) -> cloudflare.Cloudflare:
-    client = cloudflare.Cloudflare(api_token=token, base_url=url)
+    client = cloudflare.Cloudflare(api_token=token, base_url=url, timeout=PATIENCE)
     # It takes these from the environment, and they would go before the stack's own token.
     client.api_key = client.api_email = client.user_service_key = None
     return client

@@ -1,7 +1,7 @@
 """Drift: what the clouds hold and the program does not say, found without writing anything."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from operations import clouds, engine, recovery, runs, stacks
 from operations.errors import Failed
 from operations.project import Project
 
-ORPHAN = "orphan"
+ORPHAN, MISSING = "orphan", "missing"
 MEANS = {
     "create": "is gone",
+    MISSING: "is declared, and was not made",
     "update": "differs",
     "replace": "differs, and would be replaced",
     "create-replacement": "differs, and would be replaced",
@@ -67,17 +68,19 @@ def _differences(project: Project) -> Iterator[Difference]:
     code, output, errors = engine.answer(project, "preview", "--refresh", "--expect-no-changes", "--json")
     if code not in (0, engine.CHANGES):
         raise Failed(f"{project.stack}: the clouds can't be compared: {errors.strip() or output.strip()}")
+    known = {each["urn"] for each in engine.resources(project)}
     for step in json.loads(output)["steps"]:
         if step["op"] in MEANS:
-            yield from _of_step(step)
+            yield from _of_step(step, known)
     for each in recovery.without_stack(project, clouds.census(clouds.connect(project))):
         yield Difference(each.name, each.type, MEANS[ORPHAN])
 
 
-def _of_step(step: Mapping[str, Any]) -> Iterator[Difference]:
+def _of_step(step: Mapping[str, Any], known: Collection[str]) -> Iterator[Difference]:
+    means = MEANS[MISSING if step["op"] == "create" and step["urn"] not in known else step["op"]]
     name = step["urn"].rpartition("::")[2]
     type_ = step["urn"].split("::")[2].rpartition("$")[2]
     there, declared = ((step.get(state) or {}).get("inputs") or {} for state in ("oldState", "newState"))
     properties = sorted({path.partition(".")[0].partition("[")[0] for path in step.get("detailedDiff") or {}})
     for each in properties or [""]:
-        yield Difference(name, type_, MEANS[step["op"]], each, there.get(each), declared.get(each))
+        yield Difference(name, type_, means, each, there.get(each), declared.get(each))

@@ -38,4 +38,8 @@ def write(path: Path, text: str) -> None:
 
 def _scalar(value: str) -> str:
     """Return a text as YAML; bare where that means the same."""
-    return value if yaml.safe_load(value) == value and "#" not in value and ": " not in value else json.dumps(value)
+    try:
+        is_bare = yaml.safe_load(value) == value
+    except yaml.YAMLError:
+        is_bare = False
+    return value if is_bare and "#" not in value and ": " not in value else json.dumps(value)

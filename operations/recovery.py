@@ -14,10 +14,9 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from components import settings
 from operations import clouds, engine
 from operations.clouds import Found
-from operations.errors import Refused
+from operations.errors import Failed, Refused
 from operations.project import Project
 
 Say = Callable[[str], None]
@@ -25,6 +24,10 @@ Resource = dict[str, Any]
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """The engine's mark of a value that is not known before the update (sdk/python/lib/pulumi/runtime/rpc.py)."""
+
+
+NOT_READ = "taken over, and not read from its cloud yet"
+"""The mark of such a resource in the state, among the errors of its making: the engine keeps it until a refresh."""
 
 
 @dataclass(frozen=True)
@@ -39,58 +42,76 @@ def settle(project: Project, say: Say) -> None:
     """Find out what became of the operations that a killed run left in the state, and clear them from it.
 
     What was made is taken into the state; what can't be read again is deleted at its cloud, and is made anew; what
-    was changed or deleted is read again.
+    was changed or deleted is read again. Nobody else may be at work: the stack's lock is free.
 
     Raises:
-        Failed: the engine or a cloud does not answer.
+        Refused: what was made can't be told from what was not.
+        Failed: the engine or a cloud does not answer, or somebody else changed the state meanwhile.
     """
     exported = _export(project)
-    pending = exported["deployment"].get("pending_operations") or []
-    if not pending:
+    deployment = exported["deployment"]
+    pending = deployment.get("pending_operations") or []
+    unread = [each for each in deployment.get("resources") or [] if NOT_READ in (each.get("initErrors") or ())]
+    if not pending and not unread:
         return
     say(f"{project.stack}: a run was cut off; {len(pending)} of its operations have no known end. Asking the clouds.")
-    begun = [each["resource"] for each in pending if each["type"] == "creating"]
-    exist = _by_key(_census(project, {each["type"] for each in begun}))
-    known = {(each["type"], each.get("id")) for each in exported["deployment"].get("resources") or []}
+    made = _made(project, [each["resource"] for each in pending if each["type"] == "creating"], say)
+    again = [each["resource"] for each in pending if each["type"] in ("updating", "deleting")]
+    _take_over(project, exported, made, [each["urn"] for each in (*again, *unread)], say)
+    left = {each["urn"] for each in engine.resources(project)} if again else set()
+    for each in again:
+        say(f"{project.stack}: {_name(each)} {'was read again' if each['urn'] in left else 'is gone'}")
+
+
+def _made(project: Project, begun: Sequence[Resource], say: Say) -> list[Stray]:
+    """Return those of the resources of which the making was begun that exist, and that no stack knows."""
+    exist = _by_key(without_stack(project, _census(project, {each["type"] for each in begun})))
     made = []
     for resource in begun:
         found = exist.get(_key(resource))
         if resource["type"] not in clouds.KINDS:
             say(f"{project.stack}: {_name(resource)} is always there, and will be set again")
-        elif found is None or (found.type, found.id) in known:
+        elif found is None:
             say(f"{project.stack}: {_name(resource)} was not made")
+        elif len(found) > 1:
+            names = ", ".join(each.name for each in found)
+            raise Refused(f"{project.stack}: {names}: one of them was made by the run that was cut off; delete it")
         else:
-            made.append(Stray(found, resource))
-    again = [each["resource"] for each in pending if each["type"] in ("updating", "deleting")]
-    exported["deployment"]["pending_operations"] = []
-    _take_over(project, exported, made, [each["urn"] for each in again], say)
-    if again:
-        left = {each["urn"] for each in engine.resources(project)}
-        for each in again:
-            say(f"{project.stack}: {_name(each)} {'was read again' if each['urn'] in left else 'is gone'}")
+            made.append(Stray(found[0], resource))
+    return made
 
 
 def strays(project: Project) -> list[Stray]:
     """Return the objects that the next `up` would make again: they exist, and no stack knows them.
 
     Raises:
+        Refused: the state has nothing to put one under, or several have one name.
         Failed: the engine or a cloud does not answer.
     """
     unknown = _by_key(without_stack(project, _census(project)))
-    if not unknown:
-        return []
-    return [Stray(unknown[key], each) for each in _planned(project) if (key := _key(each)) in unknown]
+    planned = _planned(project) if unknown else []
+    found = [(unknown[key], each) for each in planned if (key := _key(each)) in unknown]
+    present = {each["urn"] for each in engine.resources(project)} if found else set()
+    names = [one.name for some, each in found for one in some if len(some) > 1 or not _has_place(each, present)]
+    if names:
+        raise Refused(
+            f"{project.stack}: {', '.join(names)}: exists already, and can't be taken over: the stack's state has "
+            "nothing to put it under, or several have one name; bring the state back, or rename what exists"
+        )
+    return [Stray(some[0], each) for some, each in found]
 
 
 def without_stack(project: Project, found: Iterable[Found]) -> list[Found]:
-    """Return what no stack's state knows, of all the stacks that have a file here.
+    """Return what no stack's state knows, of all the stacks that the backend has.
 
     Raises:
         Failed: a state can't be read.
     """
     left = list(found)
-    others = (name for name in settings.stack_names(project.root) if name != project.stack)
-    for stack in (project.stack, *others):
+    if not left:
+        return left
+    names = [each["name"].rpartition("/")[2] for each in json.loads(engine.ask(project, "stack", "ls", "--json"))]
+    for stack in dict.fromkeys((project.stack, *names)):
         if left:  # reading a state takes a moment: the others' are read only where something is left
             known = {(each["type"], each.get("id")) for each in engine.resources(replace(project, stack=stack))}
             left = [each for each in left if (each.type, each.id) not in known]
@@ -101,40 +122,42 @@ def adopt(project: Project, found: Sequence[Stray], say: Say) -> None:
     """Take strays into the stack's state.
 
     Raises:
-        Refused: the state has nothing to put one under.
-        Failed: the engine or a cloud does not answer.
+        Failed: the engine or a cloud does not answer, or somebody else changed the state meanwhile.
     """
-    exported = _export(project)
-    present = {each["urn"] for each in exported["deployment"].get("resources") or []}
-    names = [each.found.name for each in found if not _has_place(each.resource, present)]
-    if names:
-        raise Refused(
-            f"{project.stack}: {', '.join(names)}: exists already, and the stack's state has nothing to take it over "
-            "into; bring the state back, or delete or rename what exists. Nothing was changed"
-        )
-    _take_over(project, exported, found, (), say)
+    _take_over(project, _export(project), found, (), say)
 
 
 def _take_over(
     project: Project, exported: dict[str, Any], made: Sequence[Stray], again: Iterable[str], say: Say
 ) -> None:
-    """Write what was made into the state, and read it and the resources `again` from the clouds."""
-    resources = exported["deployment"].setdefault("resources", [])
-    taken = []
-    for stray in _ordered(made):
-        if not clouds.KINDS[stray.found.type].readable:
-            stray.found.delete()
-            say(f"{project.stack}: deleted {stray.found.name}: its secret can't be read again, so it is made anew")
-            continue
+    """Write what was made into the state, and read it and the resources `again` from the clouds.
+
+    Until they are read they carry a mark in the state, by which the next run reads them where this one is cut off.
+    Only when the state is written, which takes the lock, is anything deleted.
+    """
+    before = json.dumps(exported)
+    deployment = exported["deployment"]
+    deployment["pending_operations"] = []
+    resources = deployment.setdefault("resources", [])
+    readable = [stray for stray in made if clouds.KINDS[stray.found.type].readable]
+    for stray in _ordered(readable):
         resource = _depending_on(stray.resource, {each["urn"] for each in resources})
         _insert(resources, {**resource, "id": stray.found.id, "outputs": resource["inputs"]})
-        taken.append(stray.resource["urn"])
-        say(f"{project.stack}: took over {stray.found.name}, which exists already")
+    urns = {*again, *(stray.resource["urn"] for stray in readable)}
+    targets = [each for each in resources if each["urn"] in urns and not each.get("delete")]
+    for each in targets:
+        each["initErrors"] = [NOT_READ]
+    if json.dumps(_export(project)) != before:
+        raise Failed(f"{project.stack}: somebody else changed its state meanwhile; nothing was changed here. Repeat it")
     engine.ask(project, "stack", "import", text=json.dumps(exported))
-    present = {each["urn"] for each in resources}
-    targets = [urn for urn in dict.fromkeys((*taken, *again)) if urn in present]
+    for stray in made:
+        if stray in readable:
+            say(f"{project.stack}: took over {stray.found.name}, which exists already")
+        else:
+            clouds.delete(stray.found)
+            say(f"{project.stack}: deleted {stray.found.name}: its secret can't be read again, so it is made anew")
     if targets:
-        options = [argument for urn in targets for argument in ("--target", urn)]
+        options = [argument for each in targets for argument in ("--target", each["urn"])]
         engine.ask(project, "refresh", "--yes", "--skip-preview", *options)
 
 
@@ -204,8 +227,13 @@ def _key(resource: Resource) -> tuple[str, str]:
     return resource["type"], kind.key(resource.get("inputs") or {}) if kind else resource["urn"]
 
 
-def _by_key(found: Iterable[Found]) -> dict[tuple[str, str], Found]:
-    return {(each.type, each.key): each for each in found}
+def _by_key(found: Iterable[Found]) -> dict[tuple[str, str], list[Found]]:
+    """Return the objects by type and key; those without a key can't be told."""
+    known: dict[tuple[str, str], list[Found]] = {}
+    for each in found:
+        if each.key:
+            known.setdefault((each.type, each.key), []).append(each)
+    return known
 
 
 def _census(project: Project, types: Iterable[str] | None = None) -> list[Found]:

@@ -251,6 +251,9 @@ class _Setup:
             wrong = [str(each) for each in self._placeholders() if each.key == place.key]
         except settings.ConfigurationError as error:
             wrong = [str(each) for each in error.problems]
+        except BaseException:  # interrupted before it was proved
+            edits.write(path, before)
+            raise
         if wrong:
             edits.write(path, before)
             raise ValueError("\n".join(wrong))

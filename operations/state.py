@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components import settings
-from operations import engine
+from operations.errors import Failed
 from operations.project import Project
 
 Say = Callable[[str], None]
@@ -26,7 +26,7 @@ CLOCKS_APART = 2.0
 
 def mend(project: Project, say: Say) -> None:
     """Remove half written attributes of the stack's checkpoint, where no engine is writing them: it needs none."""
-    if project.state is None or any(not _is_dead(lock) for lock in _locks(project.state, project.stack)):
+    if project.state is None or any(not _is_dead(lock) for lock in _locks(project.state, project.stack).values()):
         return
     for attributes in (project.state / ".pulumi" / "stacks" / settings.PROJECT).glob(f"{project.stack}.json*.attrs"):
         if not _is_whole(attributes):
@@ -37,21 +37,26 @@ def mend(project: Project, say: Say) -> None:
 def release_dead_lock(project: Project, say: Say) -> None:
     """Take away the lock of an engine that was killed: of this host, and no longer there.
 
-    Any other lock stays; the engine then says who holds it, and what removes it.
+    That one alone, which the engine's own `cancel` can't: another run may have its lock there by now.
 
     Raises:
-        Failed: the engine does not release it.
+        Failed: somebody holds another lock.
     """
-    held = _locks(project.state, project.stack) if project.state else []
-    if held and all(_is_dead(lock) for lock in held):
-        engine.ask(project, "cancel", "--yes")
-        pids = ", ".join(str(lock["pid"]) for lock in held)
-        say(f"{project.stack}: released the lock of a run that was killed (process {pids})")
+    for path, lock in _locks(project.state, project.stack).items() if project.state else ():
+        if not _is_dead(lock):
+            who = f"{lock.get('username')}@{lock.get('hostname')} (pid {lock.get('pid')}) since {lock.get('timestamp')}"
+            raise Failed(
+                f"{project.stack}: it is locked by {who}; wait for its end. Where nothing of it runs any more, "
+                f"`pulumi cancel --stack {project.stack}` takes the lock away ({path})"
+            )
+        for file in (path, path.with_name(f"{path.name}.attrs")):
+            file.unlink(missing_ok=True)
+        say(f"{project.stack}: released the lock of a run that was killed (process {lock['pid']})")
 
 
-def _locks(state: Path, stack: str) -> list[Mapping[str, Any]]:
+def _locks(state: Path, stack: str) -> dict[Path, Mapping[str, Any]]:
     folder = state / ".pulumi" / "locks" / "organization" / settings.PROJECT / stack
-    return [_read(path) for path in folder.glob("*.json")]
+    return {path: _read(path) for path in folder.glob("*.json")}
 
 
 def _read(path: Path) -> Mapping[str, Any]:

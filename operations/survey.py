@@ -121,7 +121,7 @@ def _ask(opened: Clouds, question: Question) -> Answer:
             assert opened.edge  # noqa: S101 - it is asked only where there is a token
             return _ask_cloudflare(opened.edge, question.path)
         return _ask_linode(opened.platform if question.account == PLATFORM else opened.copies, question.path)
-    except (cloudflare.CloudflareError, requests.RequestException, ValueError) as error:
+    except (cloudflare.CloudflareError, requests.RequestException, ValueError, LookupError, TypeError) as error:
         return Answer(0, f"{error}", {})
 
 
@@ -131,7 +131,7 @@ def _ask_linode(client: linode_api4.LinodeClient, path: str) -> Answer:
         f"{client.base_url}{path}", headers={"Authorization": f"Bearer {client.token}"}, timeout=PATIENCE
     )
     body = response.json()
-    said = body if response.ok else "; ".join(each["reason"] for each in body["errors"])
+    said = body if response.ok else "; ".join(str(each["reason"]) for each in body["errors"])
     return Answer(response.status_code, said, response.headers)
 
 

@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from operations import engine, preflight, recovery, runs, stacks, state
+from invoke.exceptions import Exit
+
+from operations import clouds, engine, preflight, recovery, runs, stacks, state
+from operations.clouds import Found
 from operations.console import agrees, has_terminal, require_name, say
-from operations.errors import Refused
+from operations.errors import Failed, Refused
 from operations.project import Project
 
 PRODUCTION = "production"
@@ -96,7 +99,8 @@ def destroy(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int
         require_name(name, f"{name}: all its servers with their backups, databases and copies will be deleted.")
 
     def change(project: Project) -> int:
-        go_on(project, agreed)
+        state.release_dead_lock(project, say)
+        recovery.settle(project, say)
         return _destroy(project, yes=agreed.yes)
 
     return _in_turn(projects, "destroy", change)
@@ -111,20 +115,27 @@ def go_on(project: Project, agreed: Agreed) -> None:
     """
     state.release_dead_lock(project, say)
     recovery.settle(project, say)
-    may_adopt = agreed.adopt
+    seen: set[tuple[str, str]] = set()
     while found := recovery.strays(project):  # more than once: what is taken over may be the parent of another
-        if foreign := [each.found.name for each in found if not each.found.ours]:
-            may_adopt = may_adopt or _agree_to_adopt(project, foreign)
+        if not seen.isdisjoint((each.found.type, each.found.id) for each in found):
+            raise Failed(
+                f"{project.stack}: {found[0].found.name} was taken over, and is still unknown; repeat it later"
+            )
+        seen.update((each.found.type, each.found.id) for each in found)
+        if foreign := [_offered(each.found) for each in found if not each.found.ours]:
+            _require_adoption(project, foreign, agreed)
         recovery.adopt(project, found, say)
 
 
-def _agree_to_adopt(project: Project, names: Sequence[str]) -> bool:
+def _offered(found: Found) -> str:
+    readable = clouds.KINDS[found.type].readable
+    return found.name if readable else f"{found.name}, to be DELETED and made anew, as nobody can read its secret"
+
+
+def _require_adoption(project: Project, names: Sequence[str], agreed: Agreed) -> None:
     exist = f"{project.stack}: {', '.join(names)}: exists already, and belongs to no stack"
-    if has_terminal() and agrees(f"{exist}. Take it over?"):
-        return True
-    raise Refused(
-        f"{exist}; `{project.task('up')} --adopt` takes it over, else delete or rename it. Nothing was changed"
-    )
+    if not agreed.adopt and not (has_terminal() and agrees(f"{exist}. Take it over?")):
+        raise Refused(f"{exist}; `{project.task('up')} --adopt` takes it over, else rename it or make room for it")
 
 
 def _destroy(project: Project, *, yes: bool) -> int:
@@ -146,7 +157,12 @@ def _destroy(project: Project, *, yes: bool) -> int:
 
 def _in_turn(projects: Sequence[Project], verb: str, change: Callable[[Project], int]) -> int:
     for position, project in enumerate(projects, start=1):
-        if code := change(project):
+        try:
+            code = change(project)
+        except Exit as ended:  # what was refused for a later stack does not undo the earlier ones
+            say(str(ended.message))
+            code = ended.code if position == 1 else engine.FAILED
+        if code:
             # On a terminal the engine takes Ctrl-C for itself, so an interruption looks like any other failure.
             say(f"{project.stack}: not finished; what was done is recorded. `{project.task(verb)}` goes on from there.")
             if rest := projects[position:]:

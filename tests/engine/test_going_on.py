@@ -1,6 +1,8 @@
 """A run that is cut off anywhere goes on: nothing is made twice, nothing is left behind that no state knows."""
 
+import datetime as dt
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from operations import clouds, engine, state, updates
+from operations import clouds, engine, recovery, state, updates
 from operations.errors import Failed, Refused
 from operations.updates import Agreed
 from sandbox import process
@@ -106,10 +108,25 @@ class Cut:
         return struck
 
     def go_on(self, agreed: Agreed = Agreed()) -> None:  # noqa: B008 (frozen)
-        """Do what the tasks do before the engine."""
+        """Do what `up` does before the engine."""
         project = self.checkout.project()
         state.mend(project, lambda _: None)
         updates.go_on(project, agreed)
+
+    def settle(self) -> None:
+        """Do what `destroy` does before the engine."""
+        project = self.checkout.project()
+        state.mend(project, lambda _: None)
+        state.release_dead_lock(project, lambda _: None)
+        recovery.settle(project, print)
+
+    def prepare(self, verb: str) -> None:
+        """Go on as the task does that makes such calls, and see that every object is known."""
+        if verb == "Delete":
+            self.settle()  # a device that only goes with its server is left to that
+        else:
+            self.go_on()
+            self.assert_known()
 
     def cut_once_for_each(self, verb: str, kinds: set[str], command: Sequence[str]) -> set[str]:
         """Kill the engine once during this call of each kind, and go on each time; the kinds that had such a call.
@@ -125,8 +142,7 @@ class Cut:
                 return struck
             struck |= {each["where"].partition(" ")[2] for each in found}
             left = [kind for kind in left if kind not in struck]
-            self.go_on()
-            self.assert_known()
+            self.prepare(verb)
 
     def cut_everywhere(self, verb: str, command: Sequence[str]) -> int:
         """Kill the engine during every single call of this verb, one at a time; how many there were."""
@@ -135,11 +151,10 @@ class Cut:
             hold = {**_held(verb, "*", "hold_after" if after else "hold_before")}
             if not self.kill_during((*command, "--parallel", "1"), [hold]):
                 return number
-            self.go_on()
-            self.assert_known()
+            self.prepare(verb)
             if not after:  # what was not done is done now, so that the next call has its turn
                 self.kill_during((*command, "--parallel", "1"), [{**hold, "what": "hold_after"}])
-                self.go_on()
+                self.prepare(verb)
         raise AssertionError
 
     def assert_known(self) -> None:
@@ -250,7 +265,7 @@ def test_a_run_goes_on_where_a_tenth_of_all_calls_fails(cut: Cut) -> None:
         for attempt in itertools.count(1):
             assert attempt < 30, "it does not converge"
             try:
-                cut.go_on(Agreed(adopt=True))
+                cut.settle() if command == DESTROY else cut.go_on(Agreed(adopt=True))
             except Failed:  # a cloud that does not answer; whoever was told so repeats the task
                 continue
             if checkout.run(*command).code == 0:
@@ -273,10 +288,9 @@ def test_a_run_goes_on_where_a_tenth_of_all_calls_fails(cut: Cut) -> None:
 def test_what_exists_before_the_first_update_is_refused_even_where_taking_it_over_is_agreed(cut: Cut) -> None:
     platform = clouds.connect(cut.checkout.project()).platform
     platform.post("/networking/firewalls", data={"label": "us-ops", "rules": {**DROP_ALL}})
-    with pytest.raises(Refused, match=r"Firewall us-ops \(\d+\): exists already, and belongs to no stack"):
-        cut.go_on()
-    with pytest.raises(Refused, match=r"Firewall us-ops .* the stack's state has nothing to take it over into"):
-        cut.go_on(Agreed(adopt=True))
+    for agreed in (Agreed(), Agreed(adopt=True)):
+        with pytest.raises(Refused, match=r"Firewall us-ops \(\d+\): exists already, and can't be taken over"):
+            cut.go_on(agreed)
     assert [kind for kind, _ in cut.checkout.objects()] == ["linode.firewall"]
 
 
@@ -297,3 +311,35 @@ def test_what_exists_and_belongs_to_no_stack_is_not_made_again_and_is_taken_over
     assert [event for event in checkout.events(after=last) if event.action in ("create", "delete")] == []
     assert checkout.preview().code == 0
     checkout.assert_objects_are_resources()
+
+
+def test_while_somebody_else_holds_the_lock_nothing_is_settled_and_nothing_deleted(cut: Cut) -> None:
+    key = "linode:index/objectStorageKey:ObjectStorageKey"
+    assert cut.kill_during(UP, [_held("Create", key, "hold_after")])
+    project = cut.checkout.project()
+    assert project.state is not None
+    (lock,) = project.state.glob(f".pulumi/locks/organization/chat-tonic/{project.stack}/*.json")
+    held = {**json.loads(lock.read_text()), "pid": os.getpid(), "timestamp": dt.datetime.now(dt.UTC).isoformat()}
+    lock.write_text(json.dumps(held))
+    before = cut.checkout.objects()
+    with pytest.raises(Failed, match=rf"it is locked by .*\(pid {os.getpid()}\) since .*`pulumi cancel"):
+        cut.go_on()
+    assert cut.checkout.objects() == before
+    lock.unlink()
+    cut.go_on()
+    assert {kind for kind, _ in before - cut.checkout.objects()} == {"linode.bucket_key"}
+
+
+def test_what_was_taken_over_and_could_not_be_read_is_read_the_next_time(cut: Cut) -> None:
+    server = "linode:index/instance:Instance"
+    assert cut.kill_during(UP, [_held("Create", server, "hold_after")])
+    cut.control("PUT", "faults", [{"what": "error", "status": 500, "where": f"Read {server}"}])
+    with pytest.raises(Failed):
+        cut.go_on()
+    cut.control("PUT", "faults", [])
+    cut.go_on()
+    (taken,) = (each for each in cut.checkout.resources() if each["type"] == server)
+    assert taken["outputs"]["ipAddress"].startswith("198.1")
+    assert not taken.get("initErrors")
+    assert cut.checkout.up().code == 0
+    cut.checkout.assert_objects_are_resources()
