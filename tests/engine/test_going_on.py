@@ -210,7 +210,7 @@ def test_a_killed_engine_goes_on_after_a_cut_during_every_single_call(
     cut: Cut, exhaustive: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if not exhaustive:
-        pytest.skip("every single call takes about ten minutes: ./inv test --all")
+        pytest.skip("every single call takes half an hour and more: ./inv test --all")
     checkout = cut.checkout
 
     def cut_every(verb: str, command: Sequence[str]) -> None:
