@@ -53,7 +53,7 @@ class Found:
     @property
     def name(self) -> str:
         """The object for people: `Instance us-ops (123)`."""
-        return f"{self.type.rpartition(':')[2]} {self.key or 'without a name'} ({self.id})"
+        return f"{self.type.rpartition(':')[2]} {(self.key or 'without a name')[:60]} ({self.id})"
 
 
 @dataclass(frozen=True)
