@@ -82,13 +82,13 @@ def setup(_: Context, stack: str, sandbox: bool = False) -> None:
 )
 def preview(_: Context, stack: str, sandbox: bool = False, expect_no_changes: bool = False, json: bool = False) -> None:
     """Show what `up` would change."""
-    from operations import updates
+    from operations import previews
 
     if json:
-        code, plans = updates.preview_data(ROOT, stack, on_sandbox=sandbox, expect_no_changes=expect_no_changes)
+        code, plans = previews.preview_data(ROOT, stack, on_sandbox=sandbox, expect_no_changes=expect_no_changes)
         print(json_format.dumps(plans, indent=2))
     else:
-        code = updates.preview(ROOT, stack, on_sandbox=sandbox, expect_no_changes=expect_no_changes)
+        code = previews.preview(ROOT, stack, on_sandbox=sandbox, expect_no_changes=expect_no_changes)
     _end(code)
 
 

@@ -29,7 +29,7 @@ def mend(project: Project, say: Say) -> None:
     if project.state is None or any(not _is_dead(lock) for lock in _locks(project.state, project.stack).values()):
         return
     for attributes in (project.state / ".pulumi" / "stacks" / settings.PROJECT).glob(f"{project.stack}.json*.attrs"):
-        if not _is_whole(attributes):
+        if not _read(attributes):
             attributes.unlink(missing_ok=True)
             say(f"{project.stack}: removed {attributes}, which a killed run left half written")
 
@@ -60,18 +60,11 @@ def _locks(state: Path, stack: str) -> dict[Path, Mapping[str, Any]]:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
+    """Return what one of the backend's small files says; nothing of one that is gone meanwhile, or not whole."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):  # gone meanwhile, or not whole yet: somebody is at work
-        return {}
-
-
-def _is_whole(file: Path) -> bool:
-    try:
-        json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return True
+        return {}
 
 
 def _is_dead(lock: Mapping[str, Any]) -> bool:

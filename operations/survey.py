@@ -14,7 +14,6 @@ from components.settings import Stack
 from operations.clouds import CALLS_AT_ONCE, Clouds
 from operations.scopes import COPIES, EDGE, PLATFORM, SCOPES
 
-PATIENCE = 60  # seconds for one answer
 ATTEMPTS = 3
 ACCOUNT, POOLS, ZONE = "/account", "/accounts/{account}/load_balancers/pools", "/zones/{zone}"
 PLANS, IMAGES, DATABASE_PLANS = (f"{path}?page_size=500" for path in ("/linode/types", "/images", "/databases/types"))
@@ -126,10 +125,8 @@ def _ask(opened: Clouds, question: Question) -> Answer:
 
 
 def _ask_linode(client: linode_api4.LinodeClient, path: str) -> Answer:
-    # The client's own `get` keeps the headers to itself; its session has its retries all the same.
-    response = client.session.get(
-        f"{client.base_url}{path}", headers={"Authorization": f"Bearer {client.token}"}, timeout=PATIENCE
-    )
+    # The client's own `get` keeps the headers to itself; its session has its retries and its patience all the same.
+    response = client.session.get(f"{client.base_url}{path}", headers={"Authorization": f"Bearer {client.token}"})
     body = response.json()
     said = body if response.ok else "; ".join(str(each["reason"]) for each in body["errors"])
     return Answer(response.status_code, said, response.headers)

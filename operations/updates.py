@@ -1,9 +1,8 @@
-"""Preview, up and destroy: the engine's own runs, one stack after the other.
+"""Up and destroy: the engine's own runs, one stack after the other.
 
 What changes a cloud stops at the first stack that fails.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,34 +29,6 @@ class Agreed:
     yes: bool = False
     local_state: bool = False
     adopt: bool = False
-
-
-def preview(root: Path, wanted: str, *, on_sandbox: bool, expect_no_changes: bool) -> int:
-    """Show what `up` would change, stack after stack; return the first exit code that is not 0, or 0.
-
-    Raises:
-        Refused, Failed.
-    """
-    projects = runs.for_preview(root, stacks.select(root, wanted), on_sandbox=on_sandbox)
-    codes = [engine.run(project, *_preview(expect_no_changes)) for project in projects]
-    return next(filter(None, codes), 0)
-
-
-def preview_data(
-    root: Path, wanted: str, *, on_sandbox: bool, expect_no_changes: bool
-) -> tuple[int, dict[str, object]]:
-    """Return the exit code of `preview`, and the engine's own JSON by stack: `error` where it has none.
-
-    Raises:
-        Refused, Failed.
-    """
-    codes: list[int] = []
-    plans: dict[str, object] = {}
-    for project in runs.for_preview(root, stacks.select(root, wanted), on_sandbox=on_sandbox):
-        code, output, errors = engine.answer(project, *_preview(expect_no_changes), "--json")
-        codes.append(code)
-        plans[project.stack] = json.loads(output) if output else {"error": errors.strip()}
-    return next(filter(None, codes), 0), plans
 
 
 def up(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
@@ -99,11 +70,21 @@ def destroy(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int
         require_name(name, f"{name}: all its servers with their backups, databases and copies will be deleted.")
 
     def change(project: Project) -> int:
-        state.release_dead_lock(project, say)
-        recovery.settle(project, say)
+        settle(project)
         return _destroy(project, yes=agreed.yes)
 
     return _in_turn(projects, "destroy", change)
+
+
+def settle(project: Project) -> None:
+    """Settle what a run that was cut off left behind: its lock, and the operations of which nobody knows the end.
+
+    Raises:
+        Refused: what was made can't be told from what was not.
+        Failed: somebody holds the lock, or the engine or a cloud does not answer.
+    """
+    state.release_dead_lock(project, say)
+    recovery.settle(project, say)
 
 
 def go_on(project: Project, agreed: Agreed) -> None:
@@ -113,8 +94,7 @@ def go_on(project: Project, agreed: Agreed) -> None:
         Refused: something exists that nobody said to take over.
         Failed: the engine or a cloud does not answer.
     """
-    state.release_dead_lock(project, say)
-    recovery.settle(project, say)
+    settle(project)
     seen: set[tuple[str, str]] = set()
     while found := recovery.strays(project):  # more than once: what is taken over may be the parent of another
         if not seen.isdisjoint((each.found.type, each.found.id) for each in found):
@@ -181,7 +161,3 @@ def _require_consent(task: str, *, on_sandbox: bool, yes: bool) -> None:
 
 def _consent(yes: bool) -> tuple[str, ...]:
     return ("--yes",) if yes else ()
-
-
-def _preview(expect_no_changes: bool) -> tuple[str, ...]:
-    return ("preview", "--expect-no-changes") if expect_no_changes else ("preview",)

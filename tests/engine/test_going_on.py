@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from operations import clouds, engine, recovery, state, updates
+from operations import clouds, engine, state, updates
 from operations.errors import Failed, Refused
 from operations.updates import Agreed
 from sandbox import process
@@ -117,8 +117,7 @@ class Cut:
         """Do what `destroy` does before the engine."""
         project = self.checkout.project()
         state.mend(project, lambda _: None)
-        state.release_dead_lock(project, lambda _: None)
-        recovery.settle(project, print)
+        updates.settle(project)
 
     def prepare(self, verb: str) -> None:
         """Go on as the task does that makes such calls, and see that every object is known."""
