@@ -19,6 +19,15 @@ MEANINGS: Mapping[What, str] = {
     "hold_after": "gets no answer: the work is done, the connection is closed `seconds` later",
 }
 
+Moment = Literal["before", "after"]
+"""Of a call: before or after its work."""
+
+_WAITS: Mapping[Moment, tuple[What, ...]] = {"before": ("latency", "hold_before"), "after": ("hold_after",)}
+_CLOSES: Mapping[Moment, tuple[What, ...]] = {
+    "before": ("close_before", "hold_before"),
+    "after": ("close_after", "hold_after"),
+}
+
 
 class FaultError(ValueError):
     """A fault that is none; the text says why."""
@@ -43,6 +52,14 @@ class Fault:
     count: int | None = None
     probability: float = 1.0
     seed: int = 0
+
+    def waits(self, moment: Moment) -> float:
+        """The seconds that it takes before or after the work."""
+        return self.seconds if self.what in _WAITS[moment] else 0.0
+
+    def closes(self, moment: Moment) -> bool:
+        """Whether it ends the connection before or after the work, without an answer."""
+        return self.what in _CLOSES[moment]
 
 
 def read(given: Any) -> list[Fault]:

@@ -39,6 +39,10 @@ class Refused(Exception):  # noqa: N818 (it is an answer of the API, not a fault
         self.problems = problems
 
 
+def _required(names: Iterable[str]) -> Refused:
+    return Refused(400, *(Problem(f"{name} is required", name) for name in names))
+
+
 def not_found(code: int = 1001) -> Refused:
     """The answer for what does not exist, or belongs to another account."""
     return Refused(404, Problem("Not found", code=code))
@@ -48,10 +52,9 @@ def not_found(code: int = 1001) -> Refused:
 class Field:
     """The rule of one writable field, by which both creating and updating go.
 
-    `shape` is the Python type of its JSON value, nested ones included. `fixed` ones are only read at creation;
-    `hidden` ones are not in the object's own answer but at an address of
-    their own, `write_only` ones in no answer at all. `default` is what the API fills in, `normal` how it writes what
-    was given.
+    `shape` is the Python type of its JSON value, nested ones included. `fixed` ones are only read at creation; `hidden`
+    ones are not in the object's own answer but at an address of their own, `write_only` ones in no answer at all.
+    `default` is what the API fills in, `normal` how it writes what was given.
     """
 
     shape: Any = str
@@ -162,7 +165,7 @@ class Action:
         known = {name: given.get(name) for name in self.fields}
         missing = [name for name, rule in self.fields.items() if rule.required and known[name] is None]
         if missing:
-            raise Refused(400, *(Problem(f"{name} is required", name) for name in missing))
+            raise _required(missing)
         read = {
             name: rule.default if known[name] is None else rule.read(name, known[name])
             for name, rule in self.fields.items()
@@ -277,7 +280,7 @@ class Model:
         given = {name: value for name, value in given.items() if name in kind.fields and value is not None}
         missing = [name for name, rule in kind.fields.items() if rule.required and name not in given]
         if missing:
-            raise Refused(400, *(Problem(f"{name} is required", name) for name in missing))
+            raise _required(missing)
         if kind.parent:
             parent_kind, parent = kind.parent(given)
             owned(tx, account, parent_kind, parent)
@@ -319,8 +322,9 @@ class Model:
         """The seconds until an object has arrived at the end of its course; 0 where it is there, or there is none."""
         with self._store.transaction() as tx:
             record = tx.get(kind, identity)
-            there = record is None or record.account != account
-            return 0.0 if there or record is None else max(0.0, arrives(record.private) - tx.now.timestamp())
+            if record is None or record.account != account:
+                return 0.0
+            return max(0.0, arrives(record.private) - tx.now.timestamp())
 
     def select(self, account: str, kind: str) -> list[Body]:
         """An account's objects of a kind, by natural key."""
@@ -346,7 +350,7 @@ class Model:
             record = owned(tx, account, kind_name, identity)
             emptied = [name for name, value in given.items() if value is None and kind.fields[name].required]
             if emptied:
-                raise Refused(400, *(Problem(f"{name} is required", name) for name in emptied))
+                raise _required(emptied)
             defaulted = {name: kind.fields[name].default if value is None else value for name, value in given.items()}
             body, private = _parted(kind, defaulted)
             after = {**record.body, **body}, {**record.private, **private}
@@ -430,9 +434,9 @@ class Model:
 
 
 CONDITIONS = {
-    "regions_down": "Linode regions by name: whatever has an address there fails Cloudflare's probes",
+    "regions_down": "Linode regions by name: servers there are offline, their nodes DOWN, Cloudflare's probes fail",
     "unbootable": "servers by label: they fail at their next boot",
-    "unhealthy": "addresses, and names of origins and health checks: Cloudflare's probes of them fail",
+    "unhealthy": "addresses, and names of servers, origins and health checks: nodes are DOWN, probes fail",
 }
 """What may be wrong, each by a list of names."""
 

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from sandbox.api import listing, reading
 from sandbox.api.cloud import Access, Cloud
 from sandbox.api.route import Call, Page, Route
-from sandbox.faults import Fault, Faults
+from sandbox.faults import Fault, Faults, Moment
 from sandbox.model import Model, Refused
 
 logger = logging.getLogger("sandbox")
@@ -59,13 +59,13 @@ class Door:
     async def answer(self, request: Request, routes: Mapping[str, Route]) -> Response:
         """Answers a request to an address with these routes by method. Raises Closed where no answer is to be given."""
         faults = self._faults.meet(f"{request.method} {request.url.path}")
-        await _before(faults)
+        await _meet(faults, "before")
         given = next((fault for fault in faults if fault.what == "error"), None)
         if given:
             refused = self._cloud.too_many if given.status == self._cloud.too_many.status else self._cloud.failed
             return JSONResponse(self._cloud.error(refused), given.status, {"Retry-After": str(given.retry_after)})
         response = await self._answer(request, routes)
-        await _after(faults)
+        await _meet(faults, "after")
         return response
 
     async def _answer(self, request: Request, routes: Mapping[str, Route]) -> Response:
@@ -147,19 +147,10 @@ class _Meter:
         return self._cloud.rate_headers(self._cloud.rate, max(0, self._cloud.rate - spent), reset)
 
 
-async def _before(faults: list[Fault]) -> None:
+async def _meet(faults: list[Fault], moment: Moment) -> None:
     for fault in faults:
-        if fault.what in ("latency", "hold_before"):
-            await asyncio.sleep(fault.seconds)
-        if fault.what in ("close_before", "hold_before"):
-            raise Closed
-
-
-async def _after(faults: list[Fault]) -> None:
-    for fault in faults:
-        if fault.what == "hold_after":
-            await asyncio.sleep(fault.seconds)
-        if fault.what in ("close_after", "hold_after"):
+        await asyncio.sleep(fault.waits(moment))
+        if fault.closes(moment):
             raise Closed
 
 

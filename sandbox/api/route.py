@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.model import Body, Kind, Model, Problem, Refused, not_found
+from sandbox.model import Body, Kind, Model, Refused, not_found
 
 
 @dataclass(frozen=True)
@@ -153,10 +153,8 @@ class Collection:
 
     def _replace(self, call: Call) -> Any:
         self.find(call)
-        free = {name: rule for name, rule in self.kind.fields.items() if not rule.fixed}
-        missing = [name for name, rule in free.items() if rule.required and call.body.get(name) is None]
-        if missing:
-            raise Refused(400, *(Problem(f"{name} is required", name) for name in missing))
+        # What is not given is emptied: the model refuses that where it is required.
+        free = (name for name, rule in self.kind.fields.items() if not rule.fixed)
         return self._updated(call, {**dict.fromkeys(free), **call.body})
 
     def _updated(self, call: Call, given: Body) -> Any:

@@ -152,7 +152,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             return provider_pb2.CreateResponse(properties=self._encode(resource, resource.preview(inputs)))
         account = self._account(context)
-        struck = self._strike(context, resource, "Create", f"Error creating a {resource.noun}")
+        doing = f"Error creating a {resource.noun}"
+        struck = self._strike(context, resource, "Create", doing)
         try:
             made = resource.life.create(self._model, account, resource.kind, resource.body(inputs))
             identity = resource.identify(made)
@@ -160,7 +161,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             finished = self._waited(context, resource.seconds.create)
             whole = resource.life.read(self._model, account, resource.kind, resource.locate(identity, inputs))
         except Refused as refused:
-            self._refuse(context, f"Error creating a {resource.noun}", refused)
+            self._refuse(context, doing, refused)
         properties = self._encode(resource, resource.outputs(now(made, whole), inputs))
         if not finished:
             self._unfinished(context, resource, identity, properties)
@@ -170,7 +171,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Reports what the cloud holds now, for a refresh or an import; no id when it is gone."""
         resource = self._resource(request.urn, context)
         account = self._account(context)
-        struck = self._strike(context, resource, "Read", f"Error reading the {resource.noun} {request.id}")
+        doing = f"Error reading the {resource.noun} {request.id}"
+        struck = self._strike(context, resource, "Read", doing)
         state, old = decode(request.properties), decode(request.inputs)
         if not state and not resource.importable:
             self._fail(context, f"resource {resource.token} does not support import")
@@ -182,7 +184,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         except Refused as refused:
             if refused.status == GONE:
                 return provider_pb2.ReadResponse()
-            self._refuse(context, f"Error reading the {resource.noun} {request.id}", refused)
+            self._refuse(context, doing, refused)
         self._strike_after(context, struck)
         outputs = resource.outputs(document, state)
         if any(str(outputs[name]) != value for name, value in given.items()):
@@ -201,7 +203,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             return provider_pb2.UpdateResponse(properties=self._encode(resource, {**state, **new}))
         account = self._account(context)
-        struck = self._strike(context, resource, "Update", f"Error updating the {resource.noun} {request.id}")
+        doing = f"Error updating the {resource.noun} {request.id}"
+        struck = self._strike(context, resource, "Update", doing)
         changed = {difference.top for difference in diffing.differences(resource, state, old, new)}
         wanted = resource.body(new)
         fields = {name: wanted.get(name) for name in resource.fields(changed)}
@@ -216,7 +219,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 finished = self._settle(context, account, resource, identity) and finished
             document = resource.life.read(self._model, account, resource.kind, identity)
         except Refused as refused:
-            self._refuse(context, f"Error updating the {resource.noun} {request.id}", refused)
+            self._refuse(context, doing, refused)
         kept = {**{name: value for name, value in state.items() if resource.is_computed(name)}, **new}
         properties = self._encode(resource, resource.outputs(document, kept))
         if not finished:
@@ -227,13 +230,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Deletes the object; gone already is as good as deleted."""
         resource = self._resource(request.urn, context)
         account = self._account(context)
-        struck = self._strike(context, resource, "Delete", f"Error deleting the {resource.noun} {request.id}")
+        doing = f"Error deleting the {resource.noun} {request.id}"
+        struck = self._strike(context, resource, "Delete", doing)
         identity = resource.locate(request.id, decode(request.properties))
         try:
             resource.life.delete(self._model, account, resource.kind, identity)
         except Refused as refused:
             if refused.status != GONE:
-                self._refuse(context, f"Error deleting the {resource.noun} {request.id}", refused)
+                self._refuse(context, doing, refused)
         self._strike_after(context, struck)
         # Nothing is left to record when this is cut short: the object is gone.
         self._connection(context).cancelled.wait(self._latency * resource.seconds.delete)
@@ -267,21 +271,19 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         struck = self._faults.meet(f"{verb} {resource.token}")
         cancelled = self._connection(context).cancelled
         for fault in struck:
-            if fault.what in ("latency", "hold_before"):
-                cancelled.wait(fault.seconds)
+            cancelled.wait(fault.waits("before"))
             if fault.what == "error" and fault.status == TOO_MANY:
                 cancelled.wait(fault.retry_after)
             elif fault.what == "error":
                 self._refuse(context, doing, Refused(fault.status, Problem("Internal Server Error", code=10_500)))
-            elif fault.what in ("close_before", "hold_before"):
+            elif fault.closes("before"):
                 self._fail(context, f"{doing}: {_CUT}")
         return struck
 
     def _strike_after(self, context: grpc.ServicerContext, struck: list[Fault]) -> None:
         for fault in struck:
-            if fault.what == "hold_after":
-                self._connection(context).cancelled.wait(fault.seconds)
-            if fault.what in ("close_after", "hold_after"):
+            self._connection(context).cancelled.wait(fault.waits("after"))
+            if fault.closes("after"):
                 self._fail(context, _CUT)
 
     def _waited(self, context: grpc.ServicerContext, seconds: float) -> bool:

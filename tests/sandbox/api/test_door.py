@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox import process
 from sandbox.api import cloudflare, control, linode, reading
 from sandbox.api.cloud import Access, Cloud
 from sandbox.api.door import Door, application
@@ -28,23 +27,14 @@ _BODIES = {LINODE: bodies.firewall(), CLOUDFLARE: bodies.dns_record()}
 _PREFIXES = {LINODE: linode.CLOUD.prefix, CLOUDFLARE: cloudflare.CLOUD.prefix}
 
 
-@pytest.fixture(scope="module")
-def running_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    folder: Path = tmp_path_factory.mktemp("door") / "box"
-    yield Box(folder)
-    process.stop(folder)
-
-
 @pytest.fixture
-def box(running_box: Box) -> Iterator[Box]:
+def box(calm_box: Box) -> Iterator[Box]:
     """The sandbox, without faults and conditions; what a test made is gone after it."""
-    running_box.fail()
-    running_box.wrong()
-    yield running_box
-    running_box.fail()
+    yield calm_box
+    calm_box.fail()
     for cloud, place in _PLACES.items():
-        for found in _all(running_box, cloud):
-            running_box.ask(cloud, "DELETE", f"{place}/{found['id']}")
+        for found in _all(calm_box, cloud):
+            calm_box.ask(cloud, "DELETE", f"{place}/{found['id']}")
 
 
 def _make(box: Box, cloud: str) -> httpx.Response:

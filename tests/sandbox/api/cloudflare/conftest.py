@@ -1,29 +1,18 @@
 """A sandbox for a module's tests, emptied of what the last test made, and the official client."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from cloudflare import Cloudflare
 
-from sandbox import process
 from tests.sandbox.api.box import CLOUDFLARE, Box
 
 
-@pytest.fixture(scope="module")
-def running_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    folder: Path = tmp_path_factory.mktemp("cloudflare") / "box"
-    yield Box(folder)
-    process.stop(folder)
-
-
 @pytest.fixture
-def box(running_box: Box) -> Iterator[Box]:
+def box(calm_box: Box) -> Iterator[Box]:
     """The sandbox, without faults and conditions."""
-    running_box.fail()
-    running_box.wrong()
-    yield running_box
-    _empty(running_box)
+    yield calm_box
+    _empty(calm_box)
 
 
 @pytest.fixture

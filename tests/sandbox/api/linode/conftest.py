@@ -10,11 +10,9 @@ from tests.sandbox.api.linode.client import client_of
 
 
 @pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+def box(running_box: Box) -> Box:
     """A cloud that takes no time."""
-    made = Box(tmp_path_factory.mktemp("box"))
-    yield made
-    made.stop()
+    return running_box
 
 
 @pytest.fixture(scope="module")
