@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from invoke import __version__
+from invoke._version import __version__
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
