@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from components import catalog
 from components.topology import Stack
+
+HOURS_OF_A_MONTH = Decimal(730)
+AN_HOUR_OF_A_MONTH = Decimal("0.0015")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,15 @@ def monthly(stack: Stack) -> tuple[Line, ...]:
 def total(stack: Stack) -> Decimal:
     """Return dollars a month for the whole stack."""
     return sum((line.total for line in monthly(stack)), Decimal(0))
+
+
+def over(monthly: Decimal, hours: Decimal) -> Decimal:
+    """Return the dollars for what costs so much a month and was there so long: hours that were begun, up to a month's.
+
+    The provider's prices an hour are this part of those a month (a g6-nanode-1: 0.0075 of 5; recorded 2024-07).
+    """
+    months, rest = divmod(hours, HOURS_OF_A_MONTH)
+    return monthly * (months + min(rest.to_integral_value(ROUND_CEILING) * AN_HOUR_OF_A_MONTH, Decimal(1)))
 
 
 def _lines(stack: Stack) -> Iterator[Line]:

@@ -57,7 +57,8 @@ class Environment(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._settings = args.stack.environments[args.environment]
         self._parts = (args.stack.label, self._settings.label)
-        self._tags = {"stack": args.stack_name, "environment": args.environment}
+        lifetime = args.stack.lifetime.model_dump() if args.stack.lifetime else {}
+        self._tags = {"stack": args.stack_name, "environment": args.environment, **lifetime}
 
         database = Database(
             f"{name}-database",

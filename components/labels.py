@@ -4,6 +4,7 @@ A label is `<stack>-<environment>-<role>...`, of the short labels that settings 
 that it is unique in the account and says at night what an object belongs to.
 """
 
+import datetime as dt
 import hashlib
 import re
 from collections.abc import Mapping
@@ -81,6 +82,27 @@ def tags(**facts: str) -> list[str]:
         if problem:
             raise LabelError(f"a tag: {problem}")
     return composed
+
+
+TEST_ENVIRONMENT = "x"
+"""What the labels of test environments begin with, and of no other stack: it tells what may be ended."""
+
+MOMENT = "%Y-%m-%dt%H.%M.%Sz"
+"""A time in UTC, of the characters that a tag accepts."""
+
+
+def moment(at: dt.datetime) -> str:
+    """Return a time as tags have it: `2026-11-22t18.00.00z`."""
+    return at.astimezone(dt.UTC).strftime(MOMENT)
+
+
+def moment_of(text: str) -> dt.datetime:
+    """Return the time that a tag says.
+
+    Raises:
+        ValueError: it says none.
+    """
+    return dt.datetime.strptime(text, MOMENT).replace(tzinfo=dt.UTC)
 
 
 def identity(urn: str) -> str:

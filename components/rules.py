@@ -147,6 +147,21 @@ def environment_labels_are_distinct(stack: Stack) -> Found:
             yield ("environments", name, "label"), "the label 'ops' is the ops server's; choose another"
 
 
+def test_environments_are_told_by_their_label(stack: Stack) -> Found:
+    """P6: what `env.sweep` ends is known by its label alone, and holds nothing that anybody relies on."""
+    looks_like_one = stack.label.startswith(labels.TEST_ENVIRONMENT)
+    if stack.lifetime is None:
+        if looks_like_one:
+            what = f"labels that begin with '{labels.TEST_ENVIRONMENT}' are those of test environments; choose another"
+            yield ("label",), what
+        return
+    if not looks_like_one:
+        yield ("lifetime",), f"only a test environment has one, with a label '{labels.TEST_ENVIRONMENT}...'; remove it"
+    for section in ("zone", "ops", "copies"):
+        if getattr(stack, section) is not None:
+            yield (section,), "a stack with a lifetime is closed, and is ended whole; set this to null"
+
+
 def composed_labels_fit(stack: Stack) -> Found:
     """Every label that the program will compose is one that its kind of object accepts."""
     for name, environment in stack.environments.items():
@@ -211,6 +226,7 @@ STACK_RULES: tuple[Callable[[Stack], Found], ...] = (
     host_names_are_one_level_below_the_zone,
     host_names_are_distinct,
     environment_labels_are_distinct,
+    test_environments_are_told_by_their_label,
     composed_labels_fit,
     probes_fit_their_interval,
     balancer_checks_fit_their_interval,

@@ -20,6 +20,7 @@ __all__ = [
     "PLATFORM_FILE",
     "PROJECT",
     "STACK_KEY",
+    "TEST_ENVIRONMENT",
     "ConfigurationError",
     "Input",
     "Problem",
@@ -35,14 +36,19 @@ __all__ = [
     "resolve",
     "stack_file",
     "stack_names",
+    "test_environments",
 ]
 
 PROJECT = "chat-tonic"
 PLATFORM_FILE = "platform.yaml"
 STACK_KEY = f"{PROJECT}:stack"
 # What only a stack file can say: where one of these is missing, it is missing there.
-_OF_THE_STACK = frozenset({"label", "jurisdiction", "region", "zone", "admin_sources", "alarms", "environments"})
+_OF_THE_STACK = frozenset(
+    {"label", "jurisdiction", "region", "zone", "admin_sources", "alarms", "lifetime", "environments"}
+)
 STACK_FILE = re.compile(r"Pulumi\.([A-Za-z0-9._-]+)\.yaml")
+TEST_ENVIRONMENT = "env-"
+"""What the names of test environments' stacks begin with: their files are made by `env.up`, and not committed."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,16 @@ def stack_file(stack: str) -> str:
 
 
 def stack_names(root: Path) -> list[str]:
-    """Return the stacks that have a file in the folder, sorted."""
+    """Return the stacks that have a committed file in the folder, sorted."""
+    return [name for name in _names(root) if not name.startswith(TEST_ENVIRONMENT)]
+
+
+def test_environments(root: Path) -> list[str]:
+    """Return the stacks of the test environments that have a file in the folder, sorted."""
+    return [name for name in _names(root) if name.startswith(TEST_ENVIRONMENT)]
+
+
+def _names(root: Path) -> list[str]:
     return sorted(m[1] for path in root.glob("Pulumi.*.yaml") if (m := STACK_FILE.fullmatch(path.name)))
 
 
@@ -130,7 +145,7 @@ def resolve(root: Path, stack: str, differences: object) -> Stack:
     overlay = _Overlay(stack, _read(root, PLATFORM_FILE), differences)
     settings = overlay.stack()
     others: dict[str, Stack] = {}
-    for name in stack_names(root):
+    for name in _names(root):
         if name != stack:
             try:
                 others[name] = _Overlay(name, overlay.platform, _stack_config(root, name).get(STACK_KEY)).stack()
@@ -283,7 +298,7 @@ def _step_problems(running: Mapping[str, str], wanted: Mapping[str, str]) -> Ite
 def _stack_config(root: Path, stack: str) -> dict[str, Any]:
     name = stack_file(stack)
     if not (root / name).is_file():
-        known = stack_names(root)
+        known = _names(root)
         raise ConfigurationError(
             (Problem(name, "", f"there is no stack '{stack}'; {reference.nearest(stack, known)}"),)
         ) from None

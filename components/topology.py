@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from components import catalog
+from components import catalog, labels
 
 T = TypeVar("T")
 MAX_SERVERS = 250  # in a group; an account's own limit is lower until the provider raises it
@@ -203,6 +203,25 @@ class Alarms(Model):
     on_call: Email = Field(description="e-mail address of those on call")
 
 
+def _is_moment(value: str) -> str:
+    try:
+        labels.moment_of(value)
+    except ValueError:
+        raise ValueError(f"'{value}' is no time such as 2026-11-22t18.00.00z") from None
+    return value
+
+
+class Lifetime(Model):
+    """Whose a test environment is, and how long it lives: the tags of its objects say both."""
+
+    owner: Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{0,30}", "a name of a-z, 0-9, dots and hyphens")] = Field(
+        description="who made it"
+    )
+    ends: Annotated[str, AfterValidator(_is_moment)] = Field(
+        description="when `env.sweep` may end it, in UTC, as a tag has it: 2026-11-22t18.00.00z"
+    )
+
+
 class Stack(Model):
     """A stack, whole: `platform.yaml` with the stack file's differences laid over it."""
 
@@ -219,6 +238,9 @@ class Stack(Model):
     alarms: Alarms | None = Field(default=None, description="where Cloudflare's alarms go; needed with a zone")
     ops: Ops | None = Field(default=None, description="the ops server; null for none")
     copies: Copies | None = Field(default=None, description="the place of database copies; null for none")
+    lifetime: Lifetime | None = Field(
+        default=None, description="of a test environment, set by `env.up`; any other stack has none"
+    )
     registry: Registry = Field(description="where images come from")
     caddy: ContainerImage = Field(description="image of Caddy, the TLS front on each server, pinned by digest")
     health: Health = Field(description="how Cloudflare tells that a role works")

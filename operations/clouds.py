@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -41,7 +41,8 @@ class Found:
     """An object that a cloud has: the resource type that it would be, its id as the engine has it, and what names it.
 
     `key` is what the inputs of its resource say as well: its label, else the digest in its description or comment,
-    else its parents with port, address or device. `ours` says that nobody but this project gives that key.
+    else its parents with port, address or device. `ours` says that nobody but this project gives that key. `body` is
+    what its cloud says of an object with a label: plan, tags, when it was made.
     """
 
     type: str
@@ -49,6 +50,7 @@ class Found:
     key: str
     ours: bool
     delete: Callable[[], Any]
+    body: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -57,14 +59,24 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """An object as its kind is listed."""
+
+    id: str
+    key: str
+    delete: Callable[[], Any]
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Kind:
     """How a type of resource is found at its cloud.
 
-    `find` lists (id, key, deletion) of all its objects; `key` makes the key of a resource's inputs. `ours`: the key
+    `find` lists all its objects; `key` makes the key of a resource's inputs. `ours`: the key
     is a digest, or of parents. `readable`: what was made can be read again, secrets included.
     """
 
-    find: Callable[[Clouds], Iterable[tuple[str, str, Callable[[], Any]]]]
+    find: Callable[[Clouds], Iterable[Listed]]
     key: Callable[[Inputs], str]
     ours: bool = False
     readable: bool = True
@@ -100,7 +112,7 @@ def census(clouds: Clouds, types: Iterable[str] | None = None) -> list[Found]:
 
     def of(name: str) -> list[Found]:
         kind = KINDS[name]
-        return [Found(name, identity, key, kind.ours, delete) for identity, key, delete in kind.find(clouds)]
+        return [Found(name, each.id, each.key, kind.ours, each.delete, each.body) for each in kind.find(clouds)]
 
     wanted = [name for name in (KINDS if types is None else dict.fromkeys(types)) if name in KINDS]
     try:
@@ -150,10 +162,11 @@ def _pages(client: linode_api4.LinodeClient, path: str) -> Iterator[Mapping[str,
         number, pages = number + 1, answer["pages"]
 
 
-def _labelled(path: str) -> Callable[[Clouds], Iterable[tuple[str, str, Callable[[], Any]]]]:
-    def find(clouds: Clouds) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+def _labelled(path: str) -> Callable[[Clouds], Iterable[Listed]]:
+    def find(clouds: Clouds) -> Iterator[Listed]:
         for each in _pages(clouds.platform, path):
-            yield str(each["id"]), each["label"], _deletion(clouds.platform, f"{path}/{each['id']}")
+            delete = _deletion(clouds.platform, f"{path}/{each['id']}")
+            yield Listed(str(each["id"]), each["label"], delete, each)
 
     return find
 
@@ -162,47 +175,45 @@ def _deletion(client: linode_api4.LinodeClient, path: str) -> Callable[[], Any]:
     return lambda: client.delete(path)
 
 
-def _devices(clouds: Clouds) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+def _devices(clouds: Clouds) -> Iterator[Listed]:
     for firewall in _pages(clouds.platform, "/networking/firewalls"):
         path = f"/networking/firewalls/{firewall['id']}/devices"
         for each in _pages(clouds.platform, path):
             entity = each["entity"]
             key = f"{firewall['id']}/{entity['type']}/{entity['id']}"
-            yield str(each["id"]), key, _deletion(clouds.platform, f"{path}/{each['id']}")
+            yield Listed(str(each["id"]), key, _deletion(clouds.platform, f"{path}/{each['id']}"))
 
 
-def _configs(clouds: Clouds) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+def _configs(clouds: Clouds) -> Iterator[Listed]:
     for balancer in _pages(clouds.platform, "/nodebalancers"):
         path = f"/nodebalancers/{balancer['id']}/configs"
         for each in _pages(clouds.platform, path):
-            yield (
-                str(each["id"]),
-                f"{balancer['id']}/{each['port']}",
-                _deletion(clouds.platform, f"{path}/{each['id']}"),
-            )
+            key = f"{balancer['id']}/{each['port']}"
+            yield Listed(str(each["id"]), key, _deletion(clouds.platform, f"{path}/{each['id']}"))
 
 
-def _nodes(clouds: Clouds) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    for identity, key, _ in _configs(clouds):
-        balancer = key.partition("/")[0]
-        path = f"/nodebalancers/{balancer}/configs/{identity}/nodes"
+def _nodes(clouds: Clouds) -> Iterator[Listed]:
+    for config in _configs(clouds):
+        balancer = config.key.partition("/")[0]
+        path = f"/nodebalancers/{balancer}/configs/{config.id}/nodes"
         for each in _pages(clouds.platform, path):
-            named = f"{balancer}/{identity}/{each['address']}"
-            yield str(each["id"]), named, _deletion(clouds.platform, f"{path}/{each['id']}")
+            named = f"{balancer}/{config.id}/{each['address']}"
+            yield Listed(str(each["id"]), named, _deletion(clouds.platform, f"{path}/{each['id']}"))
 
 
-def _buckets(clouds: Clouds) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+def _buckets(clouds: Clouds) -> Iterator[Listed]:
     if clouds.copies:
         for each in _pages(clouds.copies, "/object-storage/buckets"):
             place = f"{each['region']}/{each['label']}"
             delete = _deletion(clouds.copies, f"/object-storage/buckets/{place}")
-            yield f"{each['region']}:{each['label']}", f"{each['region']}:{each['label']}", delete
+            yield Listed(f"{each['region']}:{each['label']}", f"{each['region']}:{each['label']}", delete)
 
 
-def _bucket_keys(clouds: Clouds) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+def _bucket_keys(clouds: Clouds) -> Iterator[Listed]:
     if clouds.copies:
         for each in _pages(clouds.copies, "/object-storage/keys"):
-            yield str(each["id"]), each["label"], _deletion(clouds.copies, f"/object-storage/keys/{each['id']}")
+            delete = _deletion(clouds.copies, f"/object-storage/keys/{each['id']}")
+            yield Listed(str(each["id"]), each["label"], delete)
 
 
 @dataclass(frozen=True)
@@ -213,12 +224,12 @@ class _Edge:
     named: Callable[[Any], str]
     in_zone: bool = False
 
-    def __call__(self, clouds: Clouds) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    def __call__(self, clouds: Clouds) -> Iterator[Listed]:
         place = {"zone_id": clouds.zone_id} if self.in_zone else {"account_id": clouds.account_id}
         if clouds.edge and all(place.values()):
             resource = self.resource(clouds.edge)
             for each in resource.list(**place):
-                yield str(each.id), self.named(each), self._deletion(resource, str(each.id), place)
+                yield Listed(str(each.id), self.named(each), self._deletion(resource, str(each.id), place))
 
     def _deletion(self, resource: Any, identity: str, place: Mapping[str, str]) -> Callable[[], Any]:
         return lambda: resource.delete(identity, **place)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from components import cost
+from components.settings import Stack
 from operations import stacks
 
 
@@ -17,7 +18,11 @@ def report(root: Path, wanted: str) -> dict[str, Any]:
     Raises:
         Refused: an unknown stack, or wrong configuration.
     """
-    chosen = stacks.select(root, wanted)
+    return of(stacks.select(root, wanted))
+
+
+def of(chosen: Mapping[str, Stack]) -> dict[str, Any]:
+    """Return, in dollars a month, the lines and the total of each stack, and the total of all."""
     return {
         "currency": "USD",
         "per": "month",

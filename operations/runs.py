@@ -30,15 +30,18 @@ def for_up(root: Path, stacks: Stacks, *, on_sandbox: bool, local_state: bool) -
     return _for_update(root, stacks, (checks.configuration, *_to_change(local_state)), on_sandbox=on_sandbox)
 
 
+def for_clouds(root: Path, stacks: Stacks, *, on_sandbox: bool) -> list[Project]:
+    """Return the projects whose tokens open the clouds, to look at what is there; raises as `for_preview` does."""
+    return for_sandbox(root, stacks) if on_sandbox else _of_real_state(root, stacks, (checks.state,))
+
+
 def for_destroy(root: Path, stacks: Stacks, *, on_sandbox: bool, local_state: bool) -> list[Project]:
     """Return the projects in which `destroy` may run; raises as `for_preview` does.
 
     A stack that no sandbox run ever made is left out: there is nothing to destroy.
     """
     if not on_sandbox:
-        projects = _real(root, stacks, _to_change(local_state))
-        _refuse(problem for each in projects for problem in checks.real_state(each.stack, engine.outputs(each)))
-        return projects
+        return _of_real_state(root, stacks, _to_change(local_state))
     for name in stacks:
         if not sandbox.has_stack(root, name):
             say(f"{name}: the sandbox has none, so there is nothing to destroy")
@@ -48,6 +51,12 @@ def for_destroy(root: Path, stacks: Stacks, *, on_sandbox: bool, local_state: bo
 def _for_update(root: Path, stacks: Stacks, objections: Iterable[Check], *, on_sandbox: bool) -> list[Project]:
     projects = for_sandbox(root, stacks) if on_sandbox else _real(root, stacks, objections)
     _refuse(problem for each in projects for problem in _of_state(each, stacks[each.stack]))
+    return projects
+
+
+def _of_real_state(root: Path, stacks: Stacks, objections: Iterable[Check]) -> list[Project]:
+    projects = _real(root, stacks, objections)
+    _refuse(problem for each in projects for problem in checks.real_state(each.stack, engine.outputs(each)))
     return projects
 
 

@@ -178,15 +178,19 @@ def _stack_file(root: Path, name: str) -> Path:
 
 
 def _configure(prepared: Project, stack: Stack) -> None:
-    """Bring the generated stack file up to date: the tracked differences and the required inputs."""
+    """Bring the generated stack file up to date: the tracked differences and the required inputs.
+
+    The differences of a test environment are nowhere else: they stay as they were written there.
+    """
     path = prepared.stack_file
     before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     required = {each.key: each for each in settings.required_inputs(stack)}
     kept = {key: value for key, value in before.get("config", {}).items() if key in required}
     fresh = throwaway.renew(stack, process.tokens(prepared.folder), required, kept)
     plain = {key: value for key, value in fresh.items() if not required[key].secret}
-    tracked = yaml.safe_load((prepared.root / path.name).read_text(encoding="utf-8"))["config"]
-    config = {FLAG: "true", settings.STACK_KEY: tracked[settings.STACK_KEY], **kept, **plain}
+    is_tracked = not prepared.stack.startswith(settings.TEST_ENVIRONMENT)
+    said = yaml.safe_load((prepared.root / path.name).read_text(encoding="utf-8")) if is_tracked else before
+    config = {FLAG: "true", settings.STACK_KEY: said["config"][settings.STACK_KEY], **kept, **plain}
     _write(path, _yaml({**before, "config": config}))
     # Where the engine's file backend keeps a state (pkg/v3/backend/diy).
     if not (prepared.folder / BACKEND / ".pulumi" / "stacks" / settings.PROJECT / f"{prepared.stack}.json").exists():

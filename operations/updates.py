@@ -38,15 +38,21 @@ def up(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
         Refused, Failed.
     """
     chosen = stacks.select(root, wanted)
-    _require_consent(f"up {wanted}", on_sandbox=on_sandbox, yes=agreed.yes)
+    require_consent(f"up {wanted}", on_sandbox=on_sandbox, yes=agreed.yes)
     projects = runs.for_up(root, chosen, on_sandbox=on_sandbox, local_state=agreed.local_state)
     preflight.require(projects, chosen)
 
-    def change(project: Project) -> int:
-        go_on(project, agreed)
-        return engine.run(project, "up", *_consent(agreed.yes))
+    return _in_turn(projects, "up", lambda project: bring_up(project, agreed))
 
-    return _in_turn(projects, "up", change)
+
+def bring_up(project: Project, agreed: Agreed) -> int:
+    """Bring one stack to what the configuration says, going on where a run was cut off; return the exit code.
+
+    Raises:
+        Refused, Failed.
+    """
+    go_on(project, agreed)
+    return engine.run(project, "up", *_consent(agreed.yes))
 
 
 def destroy(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
@@ -59,7 +65,7 @@ def destroy(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int
         Refused, Failed.
     """
     chosen = stacks.select(root, wanted)
-    _require_consent(f"destroy {wanted}", on_sandbox=on_sandbox, yes=agreed.yes)
+    require_consent(f"destroy {wanted}", on_sandbox=on_sandbox, yes=agreed.yes)
     to_type = [
         n for n, stack in chosen.items() if not on_sandbox and (PRODUCTION in stack.environments or not agreed.yes)
     ]
@@ -69,11 +75,17 @@ def destroy(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int
     for name in to_type:
         require_name(name, f"{name}: all its servers with their backups, databases and copies will be deleted.")
 
-    def change(project: Project) -> int:
-        settle(project)
-        return _destroy(project, yes=agreed.yes)
+    return _in_turn(projects, "destroy", lambda project: empty(project, yes=agreed.yes))
 
-    return _in_turn(projects, "destroy", change)
+
+def empty(project: Project, *, yes: bool) -> int:
+    """Remove everything that one stack holds, going on where a run was cut off; return the exit code.
+
+    Raises:
+        Refused, Failed.
+    """
+    settle(project)
+    return _destroy(project, yes=yes)
 
 
 def settle(project: Project) -> None:
@@ -151,7 +163,12 @@ def _in_turn(projects: Sequence[Project], verb: str, change: Callable[[Project],
     return 0
 
 
-def _require_consent(task: str, *, on_sandbox: bool, yes: bool) -> None:
+def require_consent(task: str, *, on_sandbox: bool, yes: bool) -> None:
+    """Refuse to begin what asks, where there is nobody to ask and nothing was agreed to beforehand.
+
+    Raises:
+        Refused: with the command line that agrees.
+    """
     if not (yes or has_terminal()):
         raise Refused(
             "this asks before it changes anything, and there is no terminal to ask on; if it is agreed: "

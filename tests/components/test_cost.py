@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import pytest
+
 from components import cost, settings
 from tests.configuration import ROOT
 
@@ -22,3 +24,13 @@ def test_a_production_stack_pays_for_backups_copies_and_the_ops_server() -> None
     bots = 4 * 7 + 40 + 32
     assert cost.total(stack) == production + bots + 7 + 5 == Decimal(590)
     assert cost.total(stack) == cost.total(settings.load(ROOT, "eu-frankfurt"))
+
+
+@pytest.mark.parametrize(
+    ("hours", "dollars"),
+    [("0", "0"), ("0.1", "0.0075"), ("1", "0.0075"), ("7.5", "0.06"), ("700", "5"), ("730", "5"), ("732", "5.015")],
+)
+def test_what_is_there_for_a_while_costs_the_hours_that_were_begun_and_a_month_at_most(
+    hours: str, dollars: str
+) -> None:
+    assert cost.over(Decimal(5), Decimal(hours)) == Decimal(dollars)

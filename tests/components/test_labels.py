@@ -1,5 +1,7 @@
 """Labels and tags are composed in one place, and are ones that the clouds accept."""
 
+import datetime as dt
+
 import pytest
 
 from components import labels
@@ -31,6 +33,13 @@ def test_tags_are_sorted_as_the_api_returns_them() -> None:
 def test_a_tag_that_is_too_long_is_refused() -> None:
     with pytest.raises(labels.LabelError, match="has 52 characters"):
         labels.tags(stack="a" * 46)
+
+
+def test_a_time_is_a_tags_text_and_parses_back() -> None:
+    at = dt.datetime(2026, 11, 22, 18, 0, 30, tzinfo=dt.UTC)
+    assert labels.tags(ends=labels.moment(at)) == ["ends:2026-11-22t18.00.30z"]
+    assert labels.moment_of("2026-11-22t18.00.30z") == at
+    assert labels.moment(at.astimezone(dt.timezone(dt.timedelta(hours=2)))) == "2026-11-22t18.00.30z"
 
 
 def test_the_same_urn_has_the_same_identity_and_another_one_another() -> None:

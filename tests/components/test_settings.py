@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 
 from components import settings
 from components.settings import ConfigurationError, Problem
+from components.topology import Lifetime
 from tests.configuration import (
     REMOVED,
     ROOT,
@@ -71,6 +72,10 @@ WRONG_IN_THE_STACK_FILE: list[tuple[dict[str, Any], str, str]] = [
     ({"alarms": None}, "alarms", "needs 'alarms'"),
     ({"alarms.board": "nobody"}, "alarms.board", "not an e-mail address"),
     ({"label": "US"}, "label", "a label of 1 to 12 characters"),
+    ({"label": "xana"}, "label", "those of test environments"),
+    ({"lifetime": {"owner": "ana", "ends": "2026-11-22t18.00.00z"}}, "lifetime", "only a test environment has one"),
+    ({"lifetime": {"owner": "Ana", "ends": "2026-11-22t18.00.00z"}}, "lifetime.owner", "not a name of a-z"),
+    ({"lifetime": {"owner": "ana", "ends": "tomorrow"}}, "lifetime.ends", "is no time such as 2026-11-22t18.00.00z"),
     ({"label": "eu"}, "label", "also that of the stack 'eu-frankfurt'"),
     ({"zone": "chat-tonic-eu.example"}, "zone", "also that of the stack 'eu-frankfurt'"),
     ({"admin_sources": []}, "admin_sources", "at least 1 item"),
@@ -253,6 +258,30 @@ def test_pools_are_counted_over_all_stack_files(folder: Path) -> None:
     (problem,) = problems(folder)
     assert problem.key == "chat-tonic:stack.environments"
     assert "21 pools over all stacks (eu-frankfurt 8, us-central 13), and an account holds 20" in problem.what
+
+
+def test_a_test_environments_file_is_none_of_the_committed_ones_and_no_two_share_a_label(folder: Path) -> None:
+    (folder / "Pulumi.env-ana.yaml").write_bytes((folder / "Pulumi.test.yaml").read_bytes())
+    lifetime = {"owner": "ana", "ends": "2026-11-22t18.00.00z"}
+    change_stack(folder, "env-ana", {"label": "xana", "lifetime": lifetime})
+    assert settings.stack_names(folder) == list(STACKS)
+    assert settings.test_environments(folder) == ["env-ana"]
+    assert settings.load(folder, "env-ana").lifetime == Lifetime(**lifetime)
+    (folder / "Pulumi.env-bob.yaml").write_bytes((folder / "Pulumi.env-ana.yaml").read_bytes())
+    assert [each.what for each in problems(folder, "env-ana")] == [
+        "the label 'xana' is also that of the stack 'env-bob'; choose another"
+    ]
+
+
+def test_what_ends_by_itself_holds_nothing_that_anybody_relies_on(folder: Path) -> None:
+    lifetime = {"owner": "ana", "ends": "2026-11-22t18.00.00z"}
+    change_stack(folder, "us-central", {"label": "xana", "lifetime": lifetime})
+    wanted = "a stack with a lifetime is closed, and is ended whole; set this to null"
+    assert {each.key.rpartition(".")[2] for each in problems(folder) if each.what == wanted} == {
+        "zone",
+        "ops",
+        "copies",
+    }
 
 
 def test_a_broken_neighbour_does_not_stop_a_stack(folder: Path) -> None:
