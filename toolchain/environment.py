@@ -28,6 +28,8 @@ def make(root: Path, say: cache.Say) -> None:
         if is_current(root):
             return
         environment, lock = root / ".venv", root / "requirements.lock"
+        if environment.is_symlink():  # what it leads to belongs to another checkout
+            environment.unlink()
         (environment / "stamp").unlink(missing_ok=True)
         # The interpreter's real name holds its version: when the system moves on to another version, the link
         # to it leads nowhere, and ./inv makes the environment again.

@@ -191,6 +191,19 @@ def test_the_environment_is_made_again_when_it_was_copied_here_or_its_python_is_
     assert run(project, "where")[1].startswith("made again\n")
 
 
+def test_an_environment_that_is_only_linked_here_stays_as_it_is(project: Path) -> None:
+    put_environment(project)
+    others = project.with_name("others")
+    shutil.copytree(project, others)
+    (others / ".venv" / "stamp").write_text("of another checkout")
+    shutil.rmtree(project / ".venv")
+    (project / ".venv").symlink_to(others / ".venv")
+    code, printed = run(project, "where")
+    assert (code, MAKING in printed) == (0, True), printed
+    assert not (project / ".venv").is_symlink()
+    assert (others / ".venv" / "bin" / "python").exists()
+
+
 def test_ci_runs_all_the_tests_and_nothing_more(project: Path) -> None:
     shutil.copytree(ROOT / ".ci", project / ".ci")
     (project / "inv").write_text('#!/bin/sh\necho "${0##*/}" "$@" in "$PWD"\nexit 5\n')
