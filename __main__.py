@@ -19,5 +19,6 @@ pulumi.export("ops", region.ops.address if region.ops else None)
 pulumi.export("servers", {each: environment.servers for each, environment in region.environments.items()})
 pulumi.export("balancers", {each: environment.balancers for each, environment in region.environments.items()})
 pulumi.export("copies", {each: environment.copies for each, environment in region.environments.items()})
+pulumi.export("contents", {each: environment.contents for each, environment in region.environments.items()})
 if config.get_bool("sandbox"):
     pulumi.export("sandbox", True)  # a real run refuses a state that says so

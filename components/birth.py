@@ -9,7 +9,13 @@ import pulumi
 from components import user_data
 from components.database import Database
 from components.inputs import Inputs
+from components.outfit import Place, Told, role_server
 from components.topology import Stack
+
+Birth = Callable[[str], pulumi.Output[str]]
+"""Renders a server's user data, a secret, from its label."""
+
+_PLAIN = ("authorizedKeys", "originCertificate", "pullCa")
 
 
 @dataclass(frozen=True)
@@ -24,17 +30,14 @@ class BirthArgs:
     ssh_addresses: Sequence[pulumi.Output[str]]
 
 
-def user_data_of(args: BirthArgs) -> Callable[[str], pulumi.Output[str]]:
+def user_data_of(args: BirthArgs) -> Birth:
     """Return what renders a server's user data from its label.
 
     The output fails where the inputs cannot be rendered (ValueError of `user_data`: a form, the size). That shows at
     preview already: the inputs are rehearsed with values that stand for what the clouds have not said yet.
     """
-    secrets = pulumi.Output.all(
-        host_key=args.inputs.secret(f"hostKey-{args.environment}"),
-        origin_key=args.inputs.secret("originKey"),
-        registry_password=args.inputs.secret("registryPassword"),
-    )
+    names = (f"hostKey-{args.environment}", "originKey", "registryPassword")
+    secrets = pulumi.Output.all(**{name: args.inputs.secret(name) for name in names})
     ca_cert = args.inputs.plain("pullCa")
     stand_in = {"host": "h" * 100, "port": 5432, "name": "n", "user": "u", "password": "p" * 24, "ca_cert": ca_cert}
     rehearsed = secrets.apply(lambda known: _render(args, "rehearsal", known, ["192.0.2.1"], stand_in) and known)
@@ -55,25 +58,6 @@ def _render(
     ssh_addresses: Sequence[str],
     database: Mapping[str, Any] | None,
 ) -> str:
-    stack, role = args.stack, args.stack.roles[args.role]
-    host = stack.host(args.environment, args.role)
-    return user_data.render(
-        user_data.RoleServer(
-            hostname=label,
-            role=args.role,
-            environment=args.environment,
-            image=role.image,
-            port=role.port,
-            health_path=stack.health.path,
-            caddy_image=stack.caddy,
-            host_names=(host,) if host else (),
-            origin_certificate=args.inputs.plain("originCertificate"),
-            origin_key=secrets["origin_key"],
-            client_ca=args.inputs.plain("pullCa"),
-            host_key=secrets["host_key"],
-            authorized_keys=args.inputs.authorized_keys(),
-            ssh_sources=(*stack.admin_sources, *(f"{address}/32" for address in ssh_addresses)),
-            registry=user_data.Registry(stack.registry.host, stack.registry.user, secrets["registry_password"]),
-            database=user_data.Database(**database) if database else None,
-        )
-    )
+    inputs = {**{name: args.inputs.plain(name) for name in _PLAIN}, **secrets}
+    place = Place(args.environment, args.role, label)
+    return user_data.render(role_server(args.stack, place, inputs, Told(ssh_addresses, database)))

@@ -1,12 +1,11 @@
 """The managed PostgreSQL of an environment, and who may reach it."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 
-from components import catalog
+from components import outfit
 from components.sdk import linode
 from components.topology import Database as Settings
 
@@ -61,13 +60,12 @@ class Database(pulumi.ComponentResource):
         )
         self.connection: pulumi.Output[dict[str, str | int]] = pulumi.Output.secret(
             pulumi.Output.all(
-                host=self.resource.host_primary,
+                hostPrimary=self.resource.host_primary,
                 port=self.resource.port,
-                name=catalog.DATABASE_NAME,
-                user=self.resource.root_username,
-                password=self.resource.root_password,
-                ca_cert=self.resource.ca_cert.apply(_pem),
-            )
+                rootUsername=self.resource.root_username,
+                rootPassword=self.resource.root_password,
+                caCert=self.resource.ca_cert,
+            ).apply(outfit.connection)
         )
         self.register_outputs({"host": self.resource.host_primary, "port": self.resource.port})
 
@@ -80,11 +78,3 @@ class Database(pulumi.ComponentResource):
             allow_lists=[pulumi.Output.concat(address, "/32") for address in addresses],
             opts=pulumi.ResourceOptions(parent=self),
         )
-
-
-def _pem(certificate: str) -> str:
-    """Return the authority's certificate as PEM.
-
-    The SDK calls the attribute base64-encoded; the API client that fills it decodes what the API sends. Either is read.
-    """
-    return certificate if certificate.startswith("-----BEGIN") else base64.b64decode(certificate).decode()

@@ -3,14 +3,15 @@
 The order is database, servers, the database's allow list, balancers, names: each waits for what it needs.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 
 from components import labels
 from components.alarms import Alarms, AlarmsArgs
-from components.birth import BirthArgs, user_data_of
+from components.birth import Birth, BirthArgs, user_data_of
 from components.copies import Copies, CopiesArgs
 from components.database import Database, DatabaseArgs
 from components.dns import BalancedName, NameArgs, ProxiedName
@@ -49,6 +50,7 @@ class Environment(pulumi.ComponentResource):
         servers: label and public address of every server, by role.
         balancers: public address of each role's balancer.
         copies: bucket and endpoint of the database copies; empty where there are none.
+        contents: by role, a digest of what its servers are to hold, whatever they hold now. A secret.
     """
 
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -59,6 +61,7 @@ class Environment(pulumi.ComponentResource):
         self._parts = (args.stack.label, self._settings.label)
         lifetime = args.stack.lifetime.model_dump() if args.stack.lifetime else {}
         self._tags = {"stack": args.stack_name, "environment": args.environment, **lifetime}
+        self._ssh_addresses = [args.ops.address] if args.ops else []
 
         database = Database(
             f"{name}-database",
@@ -66,7 +69,8 @@ class Environment(pulumi.ComponentResource):
             self._child,
         )
         self.copies = self._copies()
-        groups = self._groups(database)
+        births = self._births(database)
+        groups = self._groups(births)
         database.admit(
             [
                 *(
@@ -86,6 +90,7 @@ class Environment(pulumi.ComponentResource):
             for role, servers in groups.items()
         }
         self.balancers: dict[str, pulumi.Output[str]] = {role: each.address for role, each in balancers.items()}
+        self.contents = {role: births[role]("any").apply(_digest) for role in groups}
         self.register_outputs({"servers": self.servers, "balancers": self.balancers, "copies": self.copies})
 
     def _copies(self) -> dict[str, pulumi.Output[str]]:
@@ -99,11 +104,20 @@ class Environment(pulumi.ComponentResource):
         )
         return {"bucket": copies.bucket, "endpoint": copies.endpoint}
 
-    def _groups(self, database: Database) -> dict[str, tuple[Server, ...]]:
+    def _births(self, database: Database) -> dict[str, Birth]:
+        """Return by role what renders the user data of a server from its label."""
+        args = self._args
+        return {
+            role: user_data_of(
+                BirthArgs(args.stack, args.environment, role, args.inputs, database, self._ssh_addresses)
+            )
+            for role in self._settings.groups
+        }
+
+    def _groups(self, births: Mapping[str, Birth]) -> dict[str, tuple[Server, ...]]:
         stack = self._args.stack
-        ssh_addresses = [self._args.ops.address] if self._args.ops else []
         label = labels.label("firewall", *self._parts, "servers")
-        doors = server_doors(stack.admin_sources, ssh_addresses)
+        doors = server_doors(stack.admin_sources, self._ssh_addresses)
         shared = firewall(f"{self._name}-servers-firewall", label, labels.tags(**self._tags), doors, self)
         return {
             role: ServerGroup(
@@ -117,9 +131,7 @@ class Environment(pulumi.ComponentResource):
                     tags=self._tags,
                     authorized_keys=self._args.inputs.authorized_keys(),
                     firewall=shared,
-                    user_data=user_data_of(
-                        BirthArgs(stack, self._args.environment, role, self._args.inputs, database, ssh_addresses)
-                    ),
+                    user_data=births[role],
                 ),
                 self._child,
             ).servers
@@ -174,3 +186,7 @@ class Environment(pulumi.ComponentResource):
                 AlarmsArgs(account_id, "-".join(self._parts), stack.alarms, pool_ids, check_ids),
                 self._child,
             )
+
+
+def _digest(user_data: str) -> str:
+    return hashlib.sha256(user_data.encode()).hexdigest()

@@ -4,6 +4,7 @@ import time
 
 import pulumi
 
+from components import outfit
 from components.settings import PROJECT, required_inputs
 from components.topology import Stack
 
@@ -38,7 +39,7 @@ class Inputs:
 
     def authorized_keys(self) -> tuple[str, ...]:
         """Return the public SSH keys of those who may log in."""
-        return tuple(line.strip() for line in self.plain("authorizedKeys").splitlines() if line.strip())
+        return outfit.keys(self.plain("authorizedKeys"))
 
 
 def deployed_generations() -> dict[str, dict[str, dict[str, str]]]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import user_data
+from components import outfit, user_data
 from components.edge import Edge, EdgeArgs
 from components.environment import Environment, EnvironmentArgs
 from components.inputs import Inputs
@@ -84,11 +84,8 @@ class Region(pulumi.ComponentResource):
                 authorized_keys=inputs.authorized_keys(),
                 user_data=inputs.secret("hostKey-ops").apply(
                     lambda host_key: user_data.render(
-                        user_data.OpsServer(
-                            hostname=f"{stack.label}-ops",
-                            host_key=host_key,
-                            authorized_keys=inputs.authorized_keys(),
-                            ssh_sources=stack.admin_sources,
+                        outfit.ops_server(
+                            stack, {"hostKey-ops": host_key, "authorizedKeys": inputs.plain("authorizedKeys")}
                         )
                     )
                 ),

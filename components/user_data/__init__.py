@@ -2,23 +2,25 @@
 
 Pure: frozen dataclasses in, text out. Files that are the same on every server of a kind are kept as they are,
 comments and all, under `static/`, at their paths on the server; what differs between servers or changes
-during a server's life is in files of its own (see `contents`), so that a change is: replace a file, then
+during a server's life is in files of its own (see `contents.effect`), so that a change is: replace a file, then
 restart or reload its unit.
 """
 
 from components.user_data.cloud_config import LIMIT, render
-from components.user_data.contents import File, files
+from components.user_data.contents import Effect, File, effect, files
 from components.user_data.server import Database, Gate, OpsServer, Registry, RoleServer, Server
 
 __all__ = [
     "LIMIT",
     "Database",
+    "Effect",
     "File",
     "Gate",
     "OpsServer",
     "Registry",
     "RoleServer",
     "Server",
+    "effect",
     "files",
     "render",
 ]

@@ -1,19 +1,9 @@
-"""The files of a server: those kept under `static/`, and those made from what a server is.
-
-Who reads the made ones, and so what to do after replacing one on a running server:
-
-    /etc/nftables.d/ssh-sources.nft          reload nftables
-    /etc/ssh/authorized_keys/ops             nothing: read at every login
-    /etc/ssh/ssh_host_ed25519_key            reload ssh
-    /etc/chat-tonic/app*, registry.json      restart app
-    /etc/chat-tonic/caddy-image.env          restart caddy
-    /etc/caddy/*                             restart caddy
-    /etc/chat-tonic/gate.env                 restart gate
-"""
+"""The files of a server: those kept under `static/`, and those made from what a server is; and who reads which."""
 
 import base64
 import json
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import Path
@@ -24,6 +14,34 @@ HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 
 _STATIC = Path(__file__).with_name("static")
 _SECRET = 0o600
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What makes a unit take up a file that was replaced: `restart` or `reload`, and whether requests notice it."""
+
+    verb: str
+    unit: str
+    interrupts: bool = False
+
+
+_APP, _CADDY, _GATE = (Effect("restart", f"{unit}.service", interrupts=True) for unit in ("app", "caddy", "gate"))
+_READERS: tuple[tuple[str, Effect | None], ...] = (
+    ("/etc/apt/*", None),  # read at every run
+    ("/etc/caddy/*", _CADDY),
+    ("/etc/chat-tonic/caddy-image.env", _CADDY),
+    ("/etc/chat-tonic/gate.env", _GATE),
+    ("/etc/chat-tonic/*", _APP),
+    ("/etc/nftables.*", Effect("reload", "nftables.service")),
+    ("/etc/ssh/authorized_keys/*", None),  # read at every login
+    ("/etc/ssh/*", Effect("reload", "ssh.service")),
+    ("/etc/systemd/system/app.service", _APP),
+    ("/etc/systemd/system/caddy.service", _CADDY),
+    ("/etc/systemd/system/gate.service", _GATE),
+    ("/etc/systemd/system/nftables.service.d/*", None),  # it only says how the unit stops
+    ("/usr/local/sbin/gate", _GATE),
+)
+"""By patterns of paths, of which the first that fits counts: who reads a file."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,18 @@ def files(server: Server) -> tuple[File, ...]:
     if isinstance(server, RoleServer):
         made += [*_static("role"), *_application(server), *_caddy(server), _gate(server)]
     return tuple(sorted(made, key=lambda file: file.path))
+
+
+def effect(path: str) -> Effect | None:
+    """Return what has to be done after the file at `path` was replaced on a running server; None for nothing.
+
+    Raises:
+        LookupError: nobody is known to read it.
+    """
+    for pattern, found in _READERS:
+        if fnmatchcase(path, pattern):
+            return found
+    raise LookupError(f"{path}: say in contents.py who reads it")
 
 
 @cache

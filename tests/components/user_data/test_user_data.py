@@ -244,3 +244,24 @@ def test_a_database_that_would_break_out_of_its_file_is_refused(
     with pytest.raises(ValueError, match="user data of us-prod-api-1: database's") as caught:
         dataclasses.replace(role_server, database=dataclasses.replace(role_server.database, **change))
     assert next(iter(change.values())) not in str(caught.value)
+
+
+def test_it_is_known_of_every_file_what_makes_its_reader_take_it_up(any_server: user_data.Server) -> None:
+    effects = {file.path: user_data.effect(file.path) for file in user_data.files(any_server)}
+    assert effects["/etc/ssh/authorized_keys/ops"] is None
+    assert effects["/etc/nftables.d/ssh-sources.nft"] == user_data.Effect("reload", "nftables.service")
+
+
+def test_only_what_requests_pass_through_interrupts_them(role_server: user_data.RoleServer) -> None:
+    effects = {file.path: user_data.effect(file.path) for file in user_data.files(role_server)}
+    assert {effect.unit for effect in effects.values() if effect and effect.interrupts} == {
+        "app.service",
+        "caddy.service",
+        "gate.service",
+    }
+    assert effects["/etc/chat-tonic/app-image.env"] == user_data.Effect("restart", "app.service", interrupts=True)
+
+
+def test_a_file_that_nobody_is_known_to_read_is_said() -> None:
+    with pytest.raises(LookupError, match=r"/etc/motd: say in contents\.py who reads it"):
+        user_data.effect("/etc/motd")
