@@ -14,7 +14,7 @@ from rich.table import Table
 
 from components import cost, settings
 from components.settings import Stack
-from operations import console, engine, runs, stacks, updates
+from operations import console, engine, policy, runs, stacks, updates
 from operations.console import say
 from operations.project import Project
 
@@ -48,6 +48,8 @@ class Followed:
                     self.kinds[urn] = kind.rpartition(":")[2]
             case {"resourcePreEvent": {"metadata": {"urn": urn, "op": op}}} if op != "same":
                 self.said.append(f"{op} {urn}")
+            case {"policyEvent": {"message": message}}:
+                self.said.append(message.rstrip())
             case {"diagnosticEvent": {"severity": severity, "message": message}} if severity != "debug":
                 self.said.append(message.rstrip())
 
@@ -105,6 +107,7 @@ def _follow(project: Project, *arguments: str) -> tuple[int, Followed, float]:
         engine.started(
             replace(project, environment=environment),
             *arguments,
+            *policy.arguments(project),
             "--json",
             "--non-interactive",
             stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from operations import clouds, engine, recovery, runs, stacks
+from operations import clouds, engine, policy, recovery, runs, stacks
 from operations.errors import Failed
 from operations.project import Project
 
@@ -65,7 +65,8 @@ def table(found: Mapping[str, list[dict[str, Any]]]) -> Table:
 
 
 def _differences(project: Project) -> Iterator[Difference]:
-    code, output, errors = engine.answer(project, "preview", "--refresh", "--expect-no-changes", "--json")
+    arguments = ("preview", "--refresh", "--expect-no-changes", "--json", *policy.arguments(project))
+    code, output, errors = engine.answer(project, *arguments)
     if code not in (0, engine.CHANGES):
         raise Failed(f"{project.stack}: the clouds can't be compared: {errors.strip() or output.strip()}")
     known = {each["urn"] for each in engine.resources(project)}

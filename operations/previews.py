@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from operations import engine, runs, stacks
+from operations import engine, policy, runs, stacks
+from operations.project import Project
 
 
 def preview(root: Path, wanted: str, *, on_sandbox: bool, expect_no_changes: bool) -> int:
@@ -13,7 +14,7 @@ def preview(root: Path, wanted: str, *, on_sandbox: bool, expect_no_changes: boo
         Refused, Failed.
     """
     projects = runs.for_preview(root, stacks.select(root, wanted), on_sandbox=on_sandbox)
-    codes = [engine.run(project, *_preview(expect_no_changes)) for project in projects]
+    codes = [engine.run(project, *_preview(project, expect_no_changes)) for project in projects]
     return next(filter(None, codes), 0)
 
 
@@ -28,11 +29,12 @@ def preview_data(
     codes: list[int] = []
     plans: dict[str, object] = {}
     for project in runs.for_preview(root, stacks.select(root, wanted), on_sandbox=on_sandbox):
-        code, output, errors = engine.answer(project, *_preview(expect_no_changes), "--json")
+        code, output, errors = engine.answer(project, *_preview(project, expect_no_changes), "--json")
         codes.append(code)
         plans[project.stack] = json.loads(output) if output else {"error": errors.strip()}
     return next(filter(None, codes), 0), plans
 
 
-def _preview(expect_no_changes: bool) -> tuple[str, ...]:
-    return ("preview", "--expect-no-changes") if expect_no_changes else ("preview",)
+def _preview(project: Project, expect_no_changes: bool) -> tuple[str, ...]:
+    expected = ("--expect-no-changes",) if expect_no_changes else ()
+    return ("preview", *policy.arguments(project), *expected)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from invoke.exceptions import Exit
 
-from operations import clouds, engine, preflight, recovery, runs, stacks, state
+from operations import clouds, engine, policy, preflight, recovery, runs, stacks, state
 from operations.clouds import Found
 from operations.console import agrees, has_terminal, require_name, say
 from operations.errors import Failed, Refused
@@ -52,7 +52,7 @@ def bring_up(project: Project, agreed: Agreed) -> int:
         Refused, Failed.
     """
     go_on(project, agreed)
-    return engine.run(project, "up", *_consent(agreed.yes))
+    return engine.run(project, "up", *policy.arguments(project), *_consent(agreed.yes))
 
 
 def destroy(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:

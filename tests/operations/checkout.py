@@ -20,7 +20,7 @@ from tests.configuration import ROOT, change_platform, change_stack, copy_of_the
 from tests.operations.real_clouds import ZONE, RealClouds
 from tests.programs import put_python
 
-LINKED = ("components", "operations", "sandbox", "toolchain")
+LINKED = ("components", "operations", "policies", "sandbox", "toolchain")
 COPIED = ("Pulumi.yaml", "__main__.py", "tasks.py")
 TOKENS = process.Tokens("platform", "copies", "cloudflare", "control", "a" * 32, {ZONE: "b" * 32})
 RELEASED = "registry.chat-tonic.com/{}@sha256:" + "1" * 64
@@ -66,7 +66,8 @@ class Call:
 class Checkout:
     """A copy of the project's files in a folder of its own.
 
-    `environment` is what tasks run with there; `standing` is what every idle engine answers.
+    `environment` is what tasks run with there; `standing` is what every idle engine answers; `pack` are the
+    engine's arguments that put a run under the policy pack.
     """
 
     before: dict[str, str]
@@ -79,6 +80,7 @@ class Checkout:
         for name in LINKED:
             (self.root / name).symlink_to(ROOT / name)
         self.standing: dict[str, tuple[int, str]] = {}
+        self.pack = ["--policy-pack", str(self.root / "policies" / "pack")]
         (folder / "home").mkdir()
         ours = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
         self.environment = {**ours, "HOME": str(folder / "home"), "XDG_CACHE_HOME": str(folder / "cache")}

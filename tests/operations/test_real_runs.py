@@ -45,12 +45,15 @@ def changes(calls: list[Call]) -> list[list[str]]:
 
 def test_a_preview_asks_for_what_is_deployed_and_then_runs_the_engine(real: Checkout) -> None:
     assert real.run("preview", "test").code == 0
-    assert commands(real.calls()) == [[*OUTPUTS, "test"], ["preview", "--non-interactive", "--stack", "test"]]
+    assert commands(real.calls()) == [
+        [*OUTPUTS, "test"],
+        ["preview", *real.pack, "--non-interactive", "--stack", "test"],
+    ]
 
 
 def test_an_agreed_update_runs_the_engine_with_its_plan_shown(real: Checkout) -> None:
     assert real.run("up", "test", "--yes").code == 0
-    assert changes(real.calls()) == [["up", "--yes", "--non-interactive", "--stack", "test"]]
+    assert changes(real.calls()) == [["up", *real.pack, "--yes", "--non-interactive", "--stack", "test"]]
     assert commands(real.calls())[-1][0] == "up"
 
 
@@ -85,7 +88,8 @@ def test_an_exit_code_without_a_meaning_here_is_a_failure(code: int) -> None:
 def test_differences_end_a_preview_that_expects_none_with_7(real: Checkout) -> None:
     real.use_idle_engine(preview=(7, ""))
     assert real.run("preview", "test", "--expect-no-changes").code == 7
-    assert real.calls()[-1].arguments == ["preview", "--expect-no-changes", "--non-interactive", "--stack", "test"]
+    end = ["--expect-no-changes", "--non-interactive", "--stack", "test"]
+    assert real.calls()[-1].arguments == ["preview", *real.pack, *end]
 
 
 def test_the_json_of_a_preview_is_by_stack(real: Checkout) -> None:
@@ -100,7 +104,7 @@ def test_updates_stop_at_the_first_stack_that_fails(real: Checkout, hosts: RealC
     ended = real.run("up", "test,us-central", "--yes")
     assert ended.code == 4
     assert ended.errors.splitlines()[-1] == "Not begun: us-central."
-    assert changes(real.calls()) == [["up", "--yes", "--non-interactive", "--stack", "test"]]
+    assert changes(real.calls()) == [["up", *real.pack, "--yes", "--non-interactive", "--stack", "test"]]
 
 
 @pytest.mark.parametrize("task", [["preview"], ["up", "--yes"]])

@@ -1,0 +1,24 @@
+"""What holds data is not lost by a slip."""
+
+from collections.abc import Iterator
+
+from policies.resource import Resource
+from policies.rule import Context, ResourceRule
+
+HOLD_DATA = frozenset(
+    {
+        "linode:DatabaseMysqlV2",
+        "linode:DatabasePostgresqlV2",
+        "linode:ObjectStorageBucket",
+        "linode:Volume",
+    }
+)
+
+
+def protected(resource: Resource, _: Context) -> Iterator[str]:
+    """A protected resource is neither deleted nor replaced by an update."""
+    if resource.kind in HOLD_DATA and not resource.protected:
+        yield "it holds data and an update could delete it; declare it with `protect=True`"
+
+
+RULES = (ResourceRule("protection", "What holds data (databases, buckets, volumes) is protected.", protected),)

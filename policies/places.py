@@ -1,0 +1,65 @@
+"""Where things are: inside the stack's jurisdiction."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from components import catalog
+from policies.resource import UNKNOWN, Resource
+from policies.rule import Context, ResourceRule
+
+# Without a region the provider chooses one by itself, for a balancer in another jurisdiction (facts of the clouds).
+NEED_A_REGION = frozenset(
+    {
+        "linode:DatabaseMysqlV2",
+        "linode:DatabasePostgresqlV2",
+        "linode:Instance",
+        "linode:NodeBalancer",
+        "linode:ObjectStorageBucket",
+        "linode:PlacementGroup",
+        "linode:Volume",
+        "linode:Vpc",
+    }
+)
+NEED_PROBE_REGIONS = frozenset({"cloudflare:Healthcheck", "cloudflare:LoadBalancerPool"})
+
+
+def in_the_jurisdiction(resource: Resource, context: Context) -> Iterator[str]:
+    """P7: data stays in its jurisdiction."""
+    jurisdiction = context.settings.jurisdiction
+    if resource.kind in NEED_A_REGION and resource.get("region") is None:
+        yield f"it says no region, and the provider would choose one; write `region='{context.settings.region}'`"
+    if resource.kind.startswith("linode:"):
+        for region in _regions(resource.properties):
+            known = catalog.REGIONS.get(region)
+            if known is None or known.jurisdiction != jurisdiction:
+                inside = ", ".join(name for name, each in catalog.REGIONS.items() if each.jurisdiction == jurisdiction)
+                yield f"the region '{region}' is outside the jurisdiction '{jurisdiction}'; inside are {inside}"
+    if resource.kind in NEED_PROBE_REGIONS:
+        probes = catalog.JURISDICTIONS[jurisdiction].probe_regions
+        if resource.get("checkRegions") in (None, []):
+            yield f"it says no `check_regions`, and would be probed from everywhere; write {', '.join(probes)}"
+        for region in resource.known("checkRegions"):
+            if region not in probes:
+                yield f"it is probed from '{region}', outside '{jurisdiction}'; use {', '.join(probes)}"
+
+
+def _regions(value: Any) -> Iterator[str]:
+    """Yield every region that is named anywhere in a value, and known."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _regions(each)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if name in ("region", "regions"):
+                yield from (one for one in (each if isinstance(each, list) else [each]) if one not in (None, UNKNOWN))
+            else:
+                yield from _regions(each)
+
+
+RULES = (
+    ResourceRule(
+        "jurisdiction",
+        "Every resource, probe and copy is in the stack's jurisdiction, and says its region.",
+        in_the_jurisdiction,
+    ),
+)
