@@ -26,7 +26,7 @@ from components.settings import Stack
 from operations import engine, throwaway
 from operations.errors import Failed
 from operations.project import Apis, Project, read_project_file, without_real
-from sandbox import process
+from sandbox import machines, process
 from toolchain import cache
 from toolchain.engine import Engine
 
@@ -186,7 +186,8 @@ def _configure(prepared: Project, stack: Stack) -> None:
     before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     required = {each.key: each for each in settings.required_inputs(stack)}
     kept = {key: value for key, value in before.get("config", {}).items() if key in required}
-    fresh = throwaway.renew(stack, process.tokens(prepared.folder), required, kept)
+    tokens, login = process.tokens(prepared.folder), machines.login(prepared.folder)
+    fresh = throwaway.renew(stack, tokens, required, kept, login=login)
     plain = {key: value for key, value in fresh.items() if not required[key].secret}
     is_tracked = not prepared.stack.startswith(settings.TEST_ENVIRONMENT)
     said = yaml.safe_load((prepared.root / path.name).read_text(encoding="utf-8")) if is_tracked else before

@@ -6,9 +6,6 @@ They are of the same kinds as real ones, so that what checks them (the servers' 
 import secrets
 from collections.abc import Collection, Mapping
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
-
 from components.settings import PROJECT, Stack
 from operations import credentials
 from sandbox.process import Tokens
@@ -16,22 +13,24 @@ from sandbox.process import Tokens
 ZONE_ID = f"{PROJECT}:cloudflareZoneId"
 
 
-def renew(stack: Stack, tokens: Tokens, keys: Collection[str], kept: Mapping[str, object]) -> dict[str, str]:
+def renew(
+    stack: Stack, tokens: Tokens, keys: Collection[str], kept: Mapping[str, object], *, login: str
+) -> dict[str, str]:
     """Return new values for the configuration keys that `kept` lacks, together with what has to fit them.
 
-    `tokens` are those that the sandbox takes. A stack that has moved to another zone gets all its values anew: its
-    certificate is for the old one.
+    `tokens` are those that the sandbox takes, `login` is the key that lets into the machines that play its servers.
+    A stack that has moved to another zone gets all its values anew: its certificate is for the old one.
     """
     moved = kept.get(ZONE_ID) not in (None, tokens.zone_ids.get(stack.zone or ""))
     return {
         key: value
-        for family in _families(stack, tokens, keys)
+        for family in _families(stack, tokens, keys, login)
         if moved or not family.keys() <= kept.keys()
         for key, value in family.items()
     }
 
 
-def _families(stack: Stack, tokens: Tokens, keys: Collection[str]) -> list[dict[str, str]]:
+def _families(stack: Stack, tokens: Tokens, keys: Collection[str], login: str) -> list[dict[str, str]]:
     """Return values for the keys, grouped: what is in one family fits together."""
     families: list[Mapping[str, str]] = [
         {"linode:token": tokens.linode_platform},
@@ -42,15 +41,9 @@ def _families(stack: Stack, tokens: Tokens, keys: Collection[str]) -> list[dict[
         {f"{PROJECT}:registryPassword": secrets.token_urlsafe(24)},
         {credentials.COPIES_KEY: credentials.copies_key()},
         {f"{PROJECT}:smtp": f"smtps://nobody:{secrets.token_hex(12)}@relay.invalid:465"},
-        {f"{PROJECT}:authorizedKeys": _public_key(ed25519.Ed25519PrivateKey.generate())},
+        {f"{PROJECT}:authorizedKeys": login},
         credentials.origin(stack.zone or f"{stack.label}.internal"),
         credentials.pull(),
         *({key: credentials.host_key()} for key in keys if key.startswith(credentials.HOST_KEY)),
     ]
     return [{key: value for key, value in family.items() if key in keys} for family in families]
-
-
-def _public_key(key: ed25519.Ed25519PrivateKey) -> str:
-    """Return the public half of a key whose private half is kept nowhere: it lets nobody in."""
-    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return f"{public.decode()} nobody@sandbox"

@@ -4,11 +4,9 @@ A folder holds one sandbox: `sandbox.sqlite` (the model), `sandbox.json` (throwa
 `sandbox.lock` (held by the process while it runs; says its id and ports) and `sandbox.log`.
 """
 
-import fcntl
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import threading
@@ -19,8 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from sandbox import ids
+from sandbox import ids, locks
 
+LOCK, MACHINES_LOCK = "sandbox.lock", "machines.lock"
 PLATFORM, COPIES = "platform", "copies"  # the two Linode accounts
 CLOUDFLARE = ids.hexadecimal("account", "cloudflare")
 READY_WITHIN = 180.0  # seconds; it needs one, but on a first start Python may have to compile the SDKs
@@ -106,7 +105,7 @@ def start(folder: Path, zones: Sequence[str] = (), latency: float = 0.0) -> Runn
     elif found:
         return found
     command = [sys.executable, "-m", "sandbox", str(folder.resolve()), "--latency", str(latency)]
-    with _open_private(folder / "sandbox.log", os.O_APPEND) as log:
+    with locks.open_private(folder / "sandbox.log", os.O_APPEND) as log:
         began = log.tell()
         process = subprocess.Popen(
             command,
@@ -121,7 +120,9 @@ def start(folder: Path, zones: Sequence[str] = (), latency: float = 0.0) -> Runn
         found = status(folder)
         if found:
             return found
-        if process.poll() is not None and not _is_held(folder):  # where another is just starting, that one is it
+        if process.poll() is not None and not locks.is_held(
+            folder / LOCK
+        ):  # where another is just starting, that one is it
             said = (folder / "sandbox.log").read_bytes()[began:].decode(errors="replace").strip()
             raise SandboxError(said or f"the sandbox ended at once with code {process.returncode}")
         time.sleep(0.02)
@@ -131,31 +132,19 @@ def start(folder: Path, zones: Sequence[str] = (), latency: float = 0.0) -> Runn
 
 def status(folder: Path) -> Running | None:
     """The folder's sandbox, if it runs and listens."""
-    try:
-        with (folder / "sandbox.lock").open("r+") as lock:
-            if _is_free(lock):
-                return None
-            said = lock.read()
-    except FileNotFoundError:
-        return None
-    if not said:  # its process has the lock, but does not listen yet
-        return None
-    known = json.loads(said)
-    return Running(**{**known, "file": file_of(folder), "zones": tuple(known["zones"])})
+    known = locks.holder(folder / LOCK)
+    return Running(**{**known, "file": file_of(folder), "zones": tuple(known["zones"])}) if known else None
 
 
 def stop(folder: Path) -> None:
-    """Stops the folder's sandbox, if it runs: what it has under way is finished first. Raises SandboxError."""
-    found = status(folder)
-    if found is None:
-        return
-    # Only who holds the lock wrote its id there, so it is the sandbox's own and no stranger's.
-    os.kill(found.pid, signal.SIGTERM)
-    until = time.monotonic() + STOPS_WITHIN
-    while status(folder):
-        if time.monotonic() > until:
-            raise SandboxError(f"the sandbox (process {found.pid}) does not stop; end it by hand: kill -9 {found.pid}")
-        time.sleep(0.02)
+    """Stops the folder's sandbox, if it runs: what it has under way is finished first. Its machines go before it.
+
+    Raises SandboxError.
+    """
+    for name, lock in (("what runs its machines", MACHINES_LOCK), ("the sandbox", LOCK)):
+        left = locks.end(folder / lock, STOPS_WITHIN)
+        if left:
+            raise SandboxError(f"{name} (process {left}) does not stop; end it by hand: kill -9 {left}")
 
 
 def reset(folder: Path) -> None:
@@ -204,34 +193,16 @@ def settings(folder: Path) -> Settings:
 
 def hold(folder: Path) -> IO[str]:
     """The folder's lock, open and held until it is closed. Raises SandboxError where a sandbox runs."""
-    lock = _open_private(folder / "sandbox.lock", os.O_RDWR)
-    until = time.monotonic() + 1.0
-    while not _is_free(lock, fcntl.LOCK_EX):  # who asks for the status has it for a moment, a sandbox for long
-        if time.monotonic() < until and not _is_announced(lock):
-            time.sleep(0.02)
-            continue
-        lock.close()
+    lock = locks.hold(folder / LOCK)
+    if lock is None:
         raise SandboxError(f"a sandbox runs in {folder} already and has its file open; stop it first")
-    lock.seek(0)
-    lock.truncate()  # what an earlier one said of itself is no longer so
     return lock
-
-
-def _is_announced(lock: IO[str]) -> bool:
-    """Whether the lock names a process that lives: waiting for that one would only be taking over when it stops."""
-    lock.seek(0)
-    try:
-        os.kill(json.loads(lock.read())["pid"], 0)
-    except (ValueError, KeyError, TypeError, OSError):
-        return False
-    return True
 
 
 def announce(lock: IO[str], running: Running) -> None:
     """Writes into the held lock who holds it and where it listens."""
     known = {name: value for name, value in asdict(running).items() if name != "file"}
-    lock.write(json.dumps(known))
-    lock.flush()
+    locks.announce(lock, known)
 
 
 def _extend(folder: Path, zones: Sequence[str]) -> Settings:
@@ -242,28 +213,15 @@ def _extend(folder: Path, zones: Sequence[str]) -> Settings:
     return settings(folder)
 
 
-def _is_held(folder: Path) -> bool:
-    with _open_private(folder / "sandbox.lock", os.O_RDWR) as lock:
-        return not _is_free(lock)
-
-
-def _is_free(lock: IO[str], how: int = fcntl.LOCK_SH) -> bool:
-    try:
-        fcntl.flock(lock, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _open_private(file: Path, flags: int) -> IO[str]:
-    return os.fdopen(os.open(file, flags | os.O_RDWR | os.O_CREAT, 0o600), "a+" if flags & os.O_APPEND else "r+")
-
-
 def _write(file: Path, content: Any, into: Callable[[Path, Path], None] = os.replace) -> None:
+    write_private(file, json.dumps(content), into)
+
+
+def write_private(file: Path, text: str, into: Callable[[Path, Path], None] = os.replace) -> None:
     """Writes a file that only its owner reads, whole at once; with `os.link` into place, the first to come stays."""
     unfinished = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}")
-    with _open_private(unfinished, os.O_TRUNC) as opened:
-        json.dump(content, opened)
+    with locks.open_private(unfinished, os.O_TRUNC) as opened:
+        opened.write(text)
     with suppress(FileExistsError):
         into(unfinished, file)
     unfinished.unlink(missing_ok=True)

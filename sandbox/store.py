@@ -150,6 +150,11 @@ class Transaction:
         query = f"{_SELECT} INDEXED BY object_key WHERE kind = ? AND account = ? ORDER BY key"
         return [_record(row) for row in self._sql.execute(query, (kind, account))]
 
+    def everyones(self, kind: str) -> list[Record]:
+        """The objects of a kind, of all accounts, ordered by account and natural key."""
+        query = f"{_SELECT} INDEXED BY object_key WHERE kind = ? ORDER BY account, key"
+        return [_record(row) for row in self._sql.execute(query, (kind,))]
+
     def page(self, kind: str, account: str, parent: str | None, start: int, count: int) -> list[Record]:
         """Some of an account's objects of a kind, of one parent ("kind/id") or of all, by natural key."""
         above, values = (" AND parent = ?", (parent,)) if parent else ("", ())

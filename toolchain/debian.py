@@ -1,4 +1,4 @@
-"""Debian's own tools, for checking what servers get: from the system, else unpacked into the cache.
+"""Debian's own tools, for checking and playing what servers get: from the system, else unpacked into the cache.
 
 Nothing is installed and root is not needed: apt, told to keep its state in a folder of ours, works out which
 packages are missing on this machine and downloads them; dpkg-deb unpacks them. Debian 12 and Ubuntu 24.04.
@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +18,15 @@ from toolchain import cache, progress
 PACKAGES = {
     "cloud-init": "cloud-init",
     "curl": "curl",
+    "haproxy": "haproxy",
     "ip": "iproute2",
+    "libnss_wrapper.so": "libnss-wrapper",
     "nft": "nftables",
     "sshd": "openssh-server",
     "systemd-analyze": "systemd",
     "unattended-upgrade": "unattended-upgrades",
 }
-"""The package of each program."""
+"""The package of each program, and of a library that is loaded by its name."""
 
 _PATIENCE = 120.0
 
@@ -61,14 +63,22 @@ class Tools:
                 return candidate
         raise FileNotFoundError(f"/{path}: none of {', '.join(PACKAGES.values())} brings it")
 
+    def path(self, name: str) -> Path:
+        """Return where a program or library of PACKAGES is. Raises FileNotFoundError for one not asked for."""
+        found = _find(name, self.environment["PATH"], self.roots)
+        if not found:
+            raise FileNotFoundError(f"{name} is not among the tools that were asked for")
+        return found
 
-def ensure(say: cache.Say) -> Tools:
-    """Return the tools, what the system lacks downloaded on first use (some seconds, 10 MB).
+
+def ensure(say: cache.Say, names: Collection[str] | None = None) -> Tools:
+    """Return the tools of these names, or all; what the system lacks is downloaded on first use (some seconds, 10 MB).
 
     Raises progress.CommandError, also where there is no apt.
     """
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-    missing = sorted(program for program in PACKAGES if not shutil.which(program, path=path))
+    wanted = PACKAGES if names is None else names
+    missing = sorted(name for name in wanted if not _find(name, path, [Path("/")]))
     if not missing:
         return Tools((Path("/"),), {"PATH": path})
     system = "-".join(platform.freedesktop_os_release().get(key, "") for key in ("ID", "VERSION_ID"))
@@ -76,7 +86,7 @@ def ensure(say: cache.Say) -> Tools:
     def build(work: Path) -> None:
         _unpack([PACKAGES[program] for program in missing], work, say)
         for program in missing:
-            if not shutil.which(program, path=_environment(path, work)["PATH"]):
+            if not _find(program, _environment(path, work)["PATH"], [work]):
                 raise progress.CommandError(f"{program}: apt takes {PACKAGES[program]} for installed; reinstall it")
 
     name = "-".join([system, platform.machine(), *missing])
@@ -122,11 +132,21 @@ def _apt(title: str, arguments: Sequence[str], say: cache.Say) -> None:
     progress.Command(title, arguments, measure, _PATIENCE, {"LC_ALL": "C"}).run(say)
 
 
+def _find(name: str, path: str, roots: Iterable[Path]) -> Path | None:
+    """Return the program or library of that name: the one on a PATH, the other below one of the roots."""
+    if name.endswith(".so"):
+        return next((lib / name for root in roots for lib in _libraries(root) if (lib / name).exists()), None)
+    found = shutil.which(name, path=path)
+    return Path(found) if found else None
+
+
+def _libraries(root: Path) -> list[Path]:
+    return [folder for pattern in ("usr/lib/*-linux-gnu*", "lib/*-linux-gnu*") for folder in sorted(root.glob(pattern))]
+
+
 def _environment(path: str, root: Path) -> dict[str, str]:
     programs = [root / each for each in ("usr/sbin", "usr/bin", "sbin", "bin")]
-    libraries = [
-        folder for pattern in ("usr/lib/*-linux-gnu*", "lib/*-linux-gnu*") for folder in sorted(root.glob(pattern))
-    ]
+    libraries = _libraries(root)
     libraries += [folder / "systemd" for folder in libraries]
     return {
         "PATH": os.pathsep.join([path, *map(str, programs)]),

@@ -1,4 +1,4 @@
-"""The sandbox's own addresses, which no cloud has: its clock, its faults, tokens with fewer scopes.
+"""The sandbox's own addresses, which no cloud has: its clock, its faults, its fleet, tokens with fewer scopes.
 
 They take the sandbox's control token, which is in its folder's `sandbox.json`.
 """
@@ -16,6 +16,7 @@ from sandbox import faults
 from sandbox.api import reading
 from sandbox.api.cloud import Access
 from sandbox.faults import Faults
+from sandbox.linode import fleet
 from sandbox.model import Model
 
 PREFIX = "/sandbox"
@@ -38,6 +39,10 @@ class Address:
     path: str
     does: str
     handle: Callable[[Held, Any], Any]
+
+
+def _set_verdicts(held: Held, given: Any) -> Any:
+    return held.model.ask(lambda tx: fleet.set_verdicts(tx, given))
 
 
 def _move(held: Held, given: Any) -> Any:
@@ -68,6 +73,16 @@ ADDRESSES = (
     Address(
         "PUT", "/conditions", "sets what is wrong in the clouds", lambda held, given: held.model.set_conditions(given)
     ),
+    Address(
+        "GET",
+        "/fleet",
+        "lists what a process a server plays: instances, NodeBalancers and their nodes, of all accounts",
+        lambda held, _: held.model.ask(fleet.show),
+    ),
+    Address(
+        "GET", "/births", "lists the user data of instances by their id", lambda held, _: held.model.ask(fleet.births)
+    ),
+    Address("PUT", "/verdicts", "says which nodes really are `UP` and `DOWN`, for so many `seconds`", _set_verdicts),
     Address(
         "POST",
         "/tokens",

@@ -1,5 +1,6 @@
 """NodeBalancers, their configurations (ports) and nodes (backends)."""
 
+import time
 from collections.abc import Iterator
 
 from sandbox import ids
@@ -13,6 +14,7 @@ NODE = "linode.node_balancer_node"
 ENTITY = events.Entity("nodebalancer", "/v4/nodebalancers/{id}")
 _CONFIG = events.Entity("nodebalancer_config", "/v4/nodebalancers/{nodebalancer_id}/configs/{id}")
 _NODE = events.Entity("nodebalancer_node", "/v4/nodebalancers/{nodebalancer_id}/configs/{config_id}/nodes/{id}")
+VERDICTS = "verdicts"  # the setting of what was really found of nodes
 REDACTED = "<REDACTED>"  # what the API shows for a certificate or key that is set
 
 
@@ -47,7 +49,7 @@ def _config(change: Change) -> None:
 
 
 def _config_status(tx: Transaction, record: Record) -> Body:
-    up = [_is_up(tx, node) for node in tx.children(CONFIG, record.id)]
+    up = [_status(tx, node) == "UP" for node in tx.children(CONFIG, record.id)]
     shown = {name: REDACTED if record.private[name] else None for name in ("ssl_cert", "ssl_key")}
     return {**record.body, **shown, "nodes_status": {"up": sum(up), "down": len(up) - sum(up)}}
 
@@ -62,12 +64,13 @@ def _backend(change: Change) -> Iterator[Problem]:
     address, _, port = change.body["address"].rpartition(":")
     if not port.isdigit() or not 1 <= int(port) <= 65_535:  # noqa: PLR2004
         yield Problem("Must be an address and a port from 1 to 65535: 192.168.130.1:443", "address")
-    elif not _holder(change.tx, change.account, balancer.body["region"], address):
+    elif not holder(change.tx, change.account, balancer.body["region"], address):
         said = f"Must be the private IPv4 address of one of your Linodes in {balancer.body['region']}"
         yield Problem(said, "address")
 
 
-def _holder(tx: Transaction, account: str, region: str, address: str) -> Record | None:
+def holder(tx: Transaction, account: str, region: str, address: str) -> Record | None:
+    """The instance that has a private address in a region."""
     holders = tx.linked(f"{instances.PRIVATE}:{region}", address)
     return next((holder for holder in holders if holder.account == account), None)
 
@@ -77,14 +80,25 @@ def _is_up(tx: Transaction, node: Record) -> bool:
     balancer = tx.get(NAME, node.body["nodebalancer_id"])
     assert balancer is not None  # a node goes with its balancer  # noqa: S101
     address = node.body["address"].rpartition(":")[0]
-    backend = _holder(tx, node.account, balancer.body["region"], address)
+    backend = holder(tx, node.account, balancer.body["region"], address)
     if backend is None or instances.status(tx, backend) != instances.RUNNING:
         return False
     return {backend.body["label"], address, node.body["address"]}.isdisjoint(conditions(tx)["unhealthy"])
 
 
+def _verdict(tx: Transaction, node: Record) -> str | None:
+    """What was really found of a node, where somebody looks: see `fleet`."""
+    found = tx.setting(VERDICTS)
+    return found["nodes"].get(node.id) if found and time.time() < found["until"] else None
+
+
+def _status(tx: Transaction, node: Record) -> str:
+    usual = "UP" if _is_up(tx, node) else "DOWN"
+    return _verdict(tx, node) or usual if usual == "UP" else usual
+
+
 def _node_status(tx: Transaction, record: Record) -> Body:
-    return {**record.body, "status": "UP" if _is_up(tx, record) else "DOWN", "vpc_config_id": None}
+    return {**record.body, "status": _status(tx, record), "vpc_config_id": None}
 
 
 def _firewalls(tx: Transaction, record: Record) -> Body:

@@ -22,7 +22,7 @@ def inputs_of(root: Path, stack: str) -> dict[str, str]:
     loaded = settings.load(root, stack)
     tokens = Tokens("a" * 64, "b" * 64, "c" * 40, "f" * 64, "d" * 32, {loaded.zone or "": "e" * 32})
     keys = [each.key for each in settings.required_inputs(loaded)]
-    return throwaway.renew(loaded, tokens, keys, kept={})
+    return throwaway.renew(loaded, tokens, keys, kept={}, login="ssh-ed25519 AAAA operations@sandbox")
 
 
 @cache

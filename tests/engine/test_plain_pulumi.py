@@ -8,7 +8,7 @@ import pytest
 
 from components import settings
 from operations import engine, throwaway
-from sandbox import process
+from sandbox import machines, process
 from tests.engine.checkout import make
 
 
@@ -41,7 +41,8 @@ def test_plain_pulumi_previews_brings_up_and_destroys_in_the_checkout(tmp_path: 
         pulumi("stack", "init")
         with pytest.raises(AssertionError, match="Missing required configuration variable 'linode:token'"):
             pulumi("preview")
-        for key, value in throwaway.renew(stack, process.tokens(clouds), needed, kept={}).items():
+        made = throwaway.renew(stack, process.tokens(clouds), needed, kept={}, login=machines.login(clouds))
+        for key, value in made.items():
             pulumi("config", "set", "--secret" if needed[key].secret else "--plaintext", key, text=value)
         assert settings.missing_inputs(checkout.root, "test", stack) == ()
         assert "create" in pulumi("preview")

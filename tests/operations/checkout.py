@@ -23,6 +23,7 @@ from tests.programs import put_python
 LINKED = ("components", "operations", "policies", "sandbox", "toolchain")
 COPIED = ("Pulumi.yaml", "__main__.py", "tasks.py")
 TOKENS = process.Tokens("platform", "copies", "cloudflare", "control", "a" * 32, {ZONE: "b" * 32})
+LOGIN = "ssh-ed25519 AAAA operations@sandbox"
 RELEASED = "registry.chat-tonic.com/{}@sha256:" + "1" * 64
 
 NO_STATE = '{"version": 3, "deployment": {}}'
@@ -148,7 +149,7 @@ class Checkout:
         content = yaml.safe_load(path.read_text())
         loaded = self._load(stack)
         required = {each.key: each for each in settings.required_inputs(loaded)}
-        for key, value in throwaway.renew(loaded, TOKENS, required, {}).items():
+        for key, value in throwaway.renew(loaded, TOKENS, required, {}, login=LOGIN).items():
             content["config"][key] = {"secure": "v1:made-up"} if required[key].secret else value
         path.write_text(yaml.safe_dump(content))
         self.environment |= {"PULUMI_CONFIG_PASSPHRASE": "made up", "PULUMI_BACKEND_URL": "s3://chat-tonic-state"}

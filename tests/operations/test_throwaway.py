@@ -21,11 +21,13 @@ TOKENS = Tokens(
     {"chat-tonic-us.example": "us", "chat-tonic-eu.example": "eu"},
 )
 
+LOGIN = "ssh-ed25519 AAAA operations@sandbox"
+
 
 def inputs_of(stack: str, kept: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """Return the values that are made for a stack that keeps some."""
     loaded = settings.load(ROOT, stack)
-    return throwaway.renew(loaded, TOKENS, [each.key for each in settings.required_inputs(loaded)], kept)
+    return throwaway.renew(loaded, TOKENS, [each.key for each in settings.required_inputs(loaded)], kept, login=LOGIN)
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -67,6 +69,10 @@ def test_tokens_and_ids_are_those_that_the_sandbox_knows() -> None:
     assert made["chat-tonic:cloudflareZoneId"] == "us"
 
 
+def test_the_key_that_may_log_in_is_the_sandboxs_own() -> None:
+    assert inputs_of("us-central")["chat-tonic:authorizedKeys"] == LOGIN
+
+
 def test_the_origin_certificate_covers_the_zone_and_fits_its_key() -> None:
     made = inputs_of("us-central")
     certificate = x509.load_pem_x509_certificate(made["chat-tonic:originCertificate"].encode())
@@ -106,4 +112,4 @@ def test_each_environment_and_the_ops_server_have_a_host_key_of_their_own() -> N
 
 def test_nothing_is_the_same_twice() -> None:
     first, second = inputs_of("test"), inputs_of("test")
-    assert {key for key in first if first[key] == second[key]} == {"linode:token"}
+    assert {key for key in first if first[key] == second[key]} == {"linode:token", "chat-tonic:authorizedKeys"}

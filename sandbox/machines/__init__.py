@@ -1,0 +1,177 @@
+"""Real local processes in the place of the sandbox's servers and NodeBalancers, for who has to work on them.
+
+`start` has a machine run for each running instance of the model, and keeps them as the model has them:
+
+    ssh         a real OpenSSH server, with the host key and the authorized keys of the server's user data
+    files       those of the user data, below a folder that plays `/`: sessions find it in `DESTDIR`
+    programs    `systemctl`, `apt-get`, `podman` and others on the sessions' PATH, which play a server's
+    answers     a role's application answers HTTP, and its gate opens and closes its port to balancers
+
+`host` follows the model, `machine` is one of them, `units`, `packages` and `images` are what is on it.
+Light to import: tasks do.
+"""
+# ruff: noqa: PLC0415
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox import locks, process
+from sandbox.machines import images, packages
+from sandbox.process import SandboxError
+
+FOLDER = "machines"
+ENDPOINTS = "endpoints.json"
+KEY = "machines.key"
+LOG = "machines.log"
+NEEDED = ("curl", "haproxy", "libnss_wrapper.so", "sshd")
+READY_WITHIN = 60.0  # seconds; it needs a few
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where something listens, and for SSH who may log in."""
+
+    host: str
+    port: int
+    user: str = ""
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What runs: SSH by a server's public IPv4 address, balancers by theirs, and the private key that logs in."""
+
+    ssh: Mapping[str, Endpoint]
+    balancers: Mapping[str, Endpoint]
+    key: Path
+
+
+def start(folder: Path, say: Callable[[str], None]) -> Machines:
+    """Starts the machines of a folder's sandbox, unless they run, and returns once all that runs in the model is up.
+
+    Raises SandboxError where no sandbox runs, or they do not come up; CommandError where the tools can't be had.
+    """
+    from sandbox.machines.control import Control, GoneError
+    from toolchain import debian
+
+    if process.status(folder) is None:
+        raise SandboxError(f"no sandbox runs in {folder}: start it first")
+    debian.ensure(say, NEEDED)
+    login(folder)
+    with locks.open_private(folder / LOG, os.O_APPEND) as log:
+        began = log.tell()
+        started = None
+        if not locks.is_held(folder / process.MACHINES_LOCK):
+            command = [sys.executable, "-m", "sandbox.machines", str(folder.resolve())]
+            started = subprocess.Popen(
+                command,
+                cwd=Path(__file__).parent.parent.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+    until = time.monotonic() + READY_WITHIN
+    try:
+        control = Control(folder)
+        while time.monotonic() < until:
+            fleet = control.ask("/fleet")
+            told = _told(folder)
+            if fleet and told and _is_all_up(fleet, told):
+                return _machines(folder, told)
+            if started and started.poll() is not None and not locks.is_held(folder / process.MACHINES_LOCK):
+                said = (folder / LOG).read_bytes()[began:].decode(errors="replace").strip()
+                raise SandboxError(said or f"the machines ended at once with code {started.returncode}")
+            time.sleep(0.05)
+    except GoneError:
+        raise SandboxError(f"the sandbox in {folder} was stopped") from None
+    raise SandboxError(f"not all machines are up after {READY_WITHIN:.0f} s: see {folder / LOG} and {folder / FOLDER}")
+
+
+def stop(folder: Path) -> None:
+    """Stops the machines of a folder's sandbox, if they run; their files stay. Raises SandboxError."""
+    left = locks.end(folder / process.MACHINES_LOCK, process.STOPS_WITHIN)
+    if left:
+        raise SandboxError(f"the machines (process {left}) do not stop; end them by hand: kill -9 {left}")
+
+
+def status(folder: Path) -> Machines | None:
+    """The machines of a folder's sandbox that are up now, if they run."""
+    told = _told(folder)
+    return _machines(folder, told) if told else None
+
+
+def login(folder: Path) -> str:
+    """The public half of the key that logs in, as OpenSSH writes it; made now if there is none yet."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / KEY
+    if not file.exists():
+        made = ed25519.Ed25519PrivateKey.generate()
+        private = made.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        process.write_private(file, private.decode(), into=os.link)
+    key = serialization.load_ssh_private_key(file.read_bytes(), None).public_key()
+    public = key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return f"{public.decode()} operations@sandbox"
+
+
+def publish(folder: Path, package: str, version: str, *, reboot: bool = False) -> None:
+    """Puts a version of a package into the archive of all machines: they see it after `apt-get update`."""
+    _own(folder)
+    packages.publish(folder / FOLDER / packages.ARCHIVE, package, version, reboot=reboot)
+
+
+def mark_sick(folder: Path, image: str, *, sick: bool = True) -> None:
+    """Has the application of an image start, and never be healthy; or takes that back."""
+    images.put(_own(folder) / images.SICK, image, on=sick)
+
+
+def mark_lost(folder: Path, image: str, *, lost: bool = True) -> None:
+    """Has an image not be pulled; or takes that back."""
+    images.put(_own(folder) / images.LOST, image, on=lost)
+
+
+def _own(folder: Path) -> Path:
+    own = folder / FOLDER
+    own.mkdir(mode=0o700, exist_ok=True)
+    return own
+
+
+def _told(folder: Path) -> dict[str, Any] | None:
+    if locks.holder(folder / process.MACHINES_LOCK) is None:
+        return None
+    try:
+        return dict(json.loads((folder / FOLDER / ENDPOINTS).read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def _is_all_up(fleet: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
+    """Whether what is told is what the fleet is now, and all of it is up."""
+    wanted = {each["id"]: each for each in fleet["instances"] if _is_on(each)}
+    up = {identity: each for identity, each in told["machines"].items() if each["up"]}
+    return wanted.keys() == up.keys() and all(
+        up[identity][name] == each[name] for identity, each in wanted.items() for name in ("booted", "disk")
+    )
+
+
+def _is_on(instance: Mapping[str, Any]) -> bool:
+    return bool(instance["status"] == "running" and instance["disk"] and instance["boots"])
+
+
+def _machines(folder: Path, told: Mapping[str, Any]) -> Machines:
+    return Machines(
+        {each["ipv4"]: Endpoint(*each["ssh"]) for each in told["machines"].values()},
+        {address: Endpoint(*found) for address, found in told["balancers"].items()},
+        folder / KEY,
+    )

@@ -1,0 +1,197 @@
+"""The process that keeps the machines as the sandbox's model has them: born, booted, rebooted and gone.
+
+A machine is a process of its own, forked from this one: it shares this one's memory and is up in an instant. This
+process has one thread, so that forking is safe, and the kernel ends its children when it ends.
+"""
+
+import gc
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox import locks, process
+from sandbox.machines import ENDPOINTS, FOLDER, NEEDED, births, children, machine, programs, sshd
+from sandbox.machines.addresses import loopback
+from sandbox.machines.control import Control, GoneError
+from toolchain import debian
+from toolchain.debian import Tools
+
+_LOOKS_EVERY = 0.2  # seconds
+_REBOOT_TAKES = 0.5  # seconds, here; a server takes a minute
+_RUNNING = "running"
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+
+
+def follow(folder: Path) -> None:
+    """Runs the machines of the sandbox in a folder until told to stop, or until there is no sandbox any more.
+
+    Raises SandboxError where other machines of it run, or there is no sandbox; and CommandError of the tools.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    with locks.hold(folder / process.MACHINES_LOCK) or _refuse(folder) as lock:
+        try:
+            control = Control(folder)
+        except GoneError:
+            raise process.SandboxError(f"no sandbox runs in {folder}: start it first") from None
+        own = folder / FOLDER
+        own.mkdir(mode=0o700, exist_ok=True)
+        children.sweep(own)  # what one that was killed left
+        host = _Host(own, debian.ensure(print, NEEDED))
+        gc.freeze()  # what is here is shared with the machines as long as nobody writes on it
+        locks.announce(lock, {"pid": os.getpid()})
+        try:
+            while True:
+                host.look(control)
+                received = signal.sigtimedwait(_SIGNALS, _LOOKS_EVERY)
+                if received and received.si_signo != signal.SIGCHLD:
+                    break
+        except GoneError:
+            pass
+        finally:
+            host.end()
+
+
+def _refuse(folder: Path) -> Any:
+    raise process.SandboxError(f"the machines of {folder} run already")
+
+
+@dataclass
+class _Playing:
+    """A machine that is on, or is off for a moment."""
+
+    instance: Mapping[str, Any]
+    address: str
+    pid: int | None = None
+    returns: float = 0.0
+
+
+class _Host:
+    def __init__(self, folder: Path, tools: Tools) -> None:
+        self._folder, self._tools = folder, tools
+        self._playing: dict[str, _Playing] = {}
+        self._told = ""
+        programs.install(folder / machine.BIN, tools, machine.PLAYED)
+
+    def look(self, control: Control) -> None:
+        """Brings everything to what the model says now. Raises GoneError."""
+        self._bury()
+        fleet = control.ask("/fleet")
+        if fleet is None:
+            return
+        wanted = {each["id"]: each for each in fleet["instances"]}
+        for identity in [each for each in self._playing if each not in wanted]:
+            self._remove(self._playing.pop(identity))
+        self._bear([each for each in wanted.values() if each["status"] == _RUNNING and each["disk"]], control)
+        for identity, instance in wanted.items():
+            if identity in self._playing:
+                self._keep(self._playing[identity], instance)
+        self._tell()
+
+    def end(self) -> None:
+        """Ends every machine."""
+        for playing in self._playing.values():
+            self._off(playing)
+        children.sweep(self._folder)
+        (self._folder / ENDPOINTS).unlink(missing_ok=True)
+
+    def _bear(self, running: list[Mapping[str, Any]], control: Control) -> None:
+        """Gives each instance that runs a machine, and one that has none yet, or other disks, its first files."""
+        new = [each for each in running if _disk(self._folder / each["label"]) != _disk_of(each)]
+        user_data = control.ask("/births") if new else {}
+        if user_data is None:
+            return
+        for instance in new:
+            folder = self._folder / instance["label"]
+            if instance["id"] in self._playing:
+                self._off(self._playing[instance["id"]])
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            births.write(folder / "root", user_data.get(instance["id"]))
+            (folder / "disk").write_text(_disk_of(instance))
+        for instance in running:
+            identity = instance["id"]
+            self._playing.setdefault(identity, _Playing(instance, loopback(self._folder, "instance", identity)))
+
+    def _keep(self, playing: _Playing, instance: Mapping[str, Any]) -> None:
+        """Has a machine on where its instance is, and off where not; off and on again where that was so."""
+        is_on, rebooted = instance["status"] == _RUNNING, instance["booted"] != playing.instance["booted"]
+        playing.instance = instance
+        if playing.pid and (rebooted or not is_on):
+            self._off(playing)
+            playing.returns = time.monotonic() + _REBOOT_TAKES
+        if playing.pid is None and is_on and instance["boots"] and time.monotonic() >= playing.returns:
+            self._boot(playing)
+
+    def _boot(self, playing: _Playing) -> None:
+        folder = self._folder / playing.instance["label"]
+        (folder / machine.UP).unlink(missing_ok=True)
+        parent = os.getpid()
+        playing.pid = os.fork()
+        if playing.pid:
+            return
+        code = 1
+        try:
+            children.tied(parent)()
+            machine.run(folder, playing.address, self._tools)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _off(self, playing: _Playing) -> None:
+        """Switches a machine off, hard."""
+        if playing.pid:
+            os.kill(playing.pid, signal.SIGKILL)
+            os.waitpid(playing.pid, 0)
+            playing.pid = None
+            children.sweep(self._folder / playing.instance["label"] / "root")
+
+    def _bury(self) -> None:
+        """Notes which machines are off: they come back in a moment."""
+        for playing in self._playing.values():
+            if playing.pid and os.waitpid(playing.pid, os.WNOHANG)[0]:
+                playing.pid = None
+                playing.returns = time.monotonic() + _REBOOT_TAKES
+                (self._folder / playing.instance["label"] / machine.UP).unlink(missing_ok=True)
+                children.sweep(self._folder / playing.instance["label"] / "root")
+
+    def _remove(self, playing: _Playing) -> None:
+        self._off(playing)
+        shutil.rmtree(self._folder / playing.instance["label"], ignore_errors=True)
+
+    def _tell(self) -> None:
+        """Writes where everything is, for `machines.status`."""
+        known = {
+            "machines": {
+                identity: {
+                    "ipv4": playing.instance["ipv4"][0],
+                    "booted": playing.instance["booted"],
+                    "disk": playing.instance["disk"],
+                    "up": bool(playing.pid) and (self._folder / playing.instance["label"] / machine.UP).exists(),
+                    "ssh": [playing.address, sshd.PORT, sshd.USER],
+                }
+                for identity, playing in self._playing.items()
+            },
+            "balancers": {},
+        }
+        text = json.dumps(known, indent=1)
+        if text != self._told:
+            draft = self._folder / f".{ENDPOINTS}"
+            draft.write_text(text)
+            draft.replace(self._folder / ENDPOINTS)
+            self._told = text
+
+
+def _disk(folder: Path) -> str:
+    """Which disk a machine's files are those of."""
+    file = folder / "disk"
+    return file.read_text() if file.exists() else ""
+
+
+def _disk_of(instance: Mapping[str, Any]) -> str:
+    return f"{instance['id']}/{instance['disk']}"
