@@ -14,16 +14,19 @@ Light to import: tasks do.
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sandbox import locks, process
 from sandbox.machines import images, packages
+from sandbox.machines.addresses import port_for
 from sandbox.process import SandboxError
 
 FOLDER = "machines"
@@ -160,9 +163,35 @@ def _is_all_up(fleet: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
     """Whether what is told is what the fleet is now, and all of it is up."""
     wanted = {each["id"]: each for each in fleet["instances"] if _is_on(each)}
     up = {identity: each for identity, each in told["machines"].items() if each["up"]}
-    return wanted.keys() == up.keys() and all(
-        up[identity][name] == each[name] for identity, each in wanted.items() for name in ("booted", "disk")
+    return (
+        wanted.keys() == up.keys()
+        and all(up[identity][name] == each[name] for identity, each in wanted.items() for name in ("booted", "disk"))
+        and {each["ipv4"] for each in fleet["balancers"] if each["configs"]} == told["balancers"].keys()
+        and all(_is_judged(config, node, up, told["nodes"]) for config, node in _nodes(fleet))
     )
+
+
+def _nodes(fleet: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    for balancer in fleet["balancers"]:
+        for config in balancer["configs"]:
+            yield from ((config, node) for node in config["nodes"])
+
+
+def _is_judged(
+    config: Mapping[str, Any], node: Mapping[str, Any], up: Mapping[str, Any], told: Mapping[str, Any]
+) -> bool:
+    """Whether its balancer treats a node as it is told, and knows whether it takes connections."""
+    known = told.get(node["id"], {})
+    if any(known.get(name) != node[name] for name in ("mode", "weight")):
+        return False
+    if config["check"] == "none" or node["mode"] == "reject":  # it is not checked
+        return True
+    machine, is_open = up.get(node["instance"]), False
+    with suppress(OSError):
+        if machine:
+            socket.create_connection((machine["ssh"][0], port_for(node["port"])), timeout=1).close()
+            is_open = True
+    return bool(known["status"] == ("UP" if is_open else "DOWN"))
 
 
 def _is_on(instance: Mapping[str, Any]) -> bool:

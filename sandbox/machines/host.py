@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from typing import Any
 from sandbox import locks, process
 from sandbox.machines import ENDPOINTS, FOLDER, NEEDED, births, children, machine, programs, sshd
 from sandbox.machines.addresses import loopback
+from sandbox.machines.balancers import Balancers
 from sandbox.machines.control import Control, GoneError
 from toolchain import debian
 from toolchain.debian import Tools
 
 _LOOKS_EVERY = 0.2  # seconds
 _REBOOT_TAKES = 0.5  # seconds, here; a server takes a minute
+_HOLDS = 10.0  # seconds that a verdict on a node counts; given again well before
 _RUNNING = "running"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
@@ -41,6 +43,7 @@ def follow(folder: Path) -> None:
             raise process.SandboxError(f"no sandbox runs in {folder}: start it first") from None
         own = folder / FOLDER
         own.mkdir(mode=0o700, exist_ok=True)
+        os.chdir(own)
         children.sweep(own)  # what one that was killed left
         host = _Host(own, debian.ensure(print, NEEDED))
         gc.freeze()  # what is here is shared with the machines as long as nobody writes on it
@@ -51,6 +54,7 @@ def follow(folder: Path) -> None:
                 received = signal.sigtimedwait(_SIGNALS, _LOOKS_EVERY)
                 if received and received.si_signo != signal.SIGCHLD:
                     break
+            control.ask("/verdicts", {"seconds": 0, "nodes": {}})
         except GoneError:
             pass
         finally:
@@ -76,6 +80,8 @@ class _Host:
         self._folder, self._tools = folder, tools
         self._playing: dict[str, _Playing] = {}
         self._told = ""
+        self._balancers = Balancers(folder, tools)
+        self._judged: tuple[float, dict[str, str]] = (0.0, {})
         programs.install(folder / machine.BIN, tools, machine.PLAYED)
 
     def look(self, control: Control) -> None:
@@ -91,12 +97,16 @@ class _Host:
         for identity, instance in wanted.items():
             if identity in self._playing:
                 self._keep(self._playing[identity], instance)
-        self._tell()
+        self._balancers.follow(fleet["balancers"])
+        verdicts = self._balancers.verdicts(fleet["balancers"])
+        self._judge(verdicts, control)
+        self._tell(fleet["balancers"], verdicts)
 
     def end(self) -> None:
         """Ends every machine."""
         for playing in self._playing.values():
             self._off(playing)
+        self._balancers.end()
         children.sweep(self._folder)
         (self._folder / ENDPOINTS).unlink(missing_ok=True)
 
@@ -164,7 +174,14 @@ class _Host:
         self._off(playing)
         shutil.rmtree(self._folder / playing.instance["label"], ignore_errors=True)
 
-    def _tell(self) -> None:
+    def _judge(self, verdicts: dict[str, str], control: Control) -> None:
+        """Tells the model what its nodes really are."""
+        told, before = self._judged
+        if verdicts != before or time.monotonic() > told + _HOLDS / 3:
+            control.ask("/verdicts", {"seconds": _HOLDS, "nodes": verdicts})
+            self._judged = (time.monotonic(), verdicts)
+
+    def _tell(self, balancers: Sequence[Mapping[str, Any]], verdicts: Mapping[str, str]) -> None:
         """Writes where everything is, for `machines.status`."""
         known = {
             "machines": {
@@ -177,7 +194,13 @@ class _Host:
                 }
                 for identity, playing in self._playing.items()
             },
-            "balancers": {},
+            "balancers": self._balancers.endpoints(balancers),
+            "nodes": {
+                node["id"]: {"mode": node["mode"], "weight": node["weight"], "status": verdicts[node["id"]]}
+                for each in balancers
+                for config in each["configs"]
+                for node in config["nodes"]
+            },
         }
         text = json.dumps(known, indent=1)
         if text != self._told:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.machines import children, programs
+from sandbox.machines.addresses import port_for
 from toolchain.debian import Tools
 
 USER = "ops"
-PORT = 10_022  # plays 22, which only root may have
+PORT = port_for(22)
 _RUN = Path("/run/sshd")
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -14,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from sandbox.machines import web
+from sandbox.machines.addresses import port_for
 from sandbox.machines.commands import Command, Ended, parted, unknown
 from sandbox.machines.images import Images
 
 PACE = 0.2
-HTTPS = 10_443  # the port that plays 443, which only root may have
 
 _STARTS = 0.3  # seconds, here
 _GRACE = 10.0 * PACE  # Caddy's grace_period
@@ -158,7 +158,7 @@ class Caddy(Unit):
     def __init__(self, root: Path, address: str, app: App) -> None:
         super().__init__("caddy.service")
         self._root, self._address, self._app = root, address, app
-        self.door = web.Server(address, HTTPS, self._pass_on, proxied=True)
+        self.door = web.Server(address, port_for(443), self._pass_on, proxied=True)
 
     async def begin(self) -> None:
         """Reads its files."""
@@ -187,6 +187,7 @@ class Gate(Unit):
         super().__init__("gate.service")
         self._root, self._address, self._caddy = root, address, caddy
         self._task: asyncio.Task[None] | None = None
+        self._failed = 0
 
     async def begin(self) -> None:
         """Asks for the first time, and goes on asking."""
@@ -197,6 +198,7 @@ class Gate(Unit):
             ask = (self._address, int(port), f"/{path}", timeout * PACE)
         except (KeyError, IndexError, ValueError):
             raise FailedUnitError("gate: gate.env lacks URL, INTERVAL, TIMEOUT or FAILURES") from None
+        await self._look(ask, failures)
         self._task = asyncio.create_task(self._watch(ask, interval * PACE, failures))
 
     async def end(self) -> None:
@@ -206,18 +208,20 @@ class Gate(Unit):
         self._caddy.door.close()
 
     async def _watch(self, ask: tuple[str, int, str, float], interval: float, failures: int) -> None:
-        failed = 0
         while True:
-            answer = await web.fetch(*ask)
-            if answer and answer.status // 100 == 2:  # noqa: PLR2004
-                failed = 0
-                if self._caddy.state == ACTIVE:
-                    await self._caddy.door.open()
-            else:
-                failed += 1
-                if failed >= failures:
-                    self._caddy.door.close()
             await asyncio.sleep(interval)
+            await self._look(ask, failures)
+
+    async def _look(self, ask: tuple[str, int, str, float], failures: int) -> None:
+        answer = await web.fetch(*ask)
+        if answer and answer.status // 100 == 2:  # noqa: PLR2004
+            self._failed = 0
+            if self._caddy.state == ACTIVE:
+                await self._caddy.door.open()
+        else:
+            self._failed += 1
+            if self._failed >= failures:
+                self._caddy.door.close()
 
 
 class Systemd:

@@ -1,0 +1,202 @@
+"""The NodeBalancers: one real HAProxy with a frontend a port and a server a node, as the model has them.
+
+A node's mode and weight are set while it runs. All else is a new configuration: a new process takes over the old one's
+listening sockets, so that no connection is refused, and the old one goes on with what it has until that is over.
+"""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sandbox.machines import children
+from sandbox.machines.addresses import loopback, port_for
+from sandbox.machines.units import PACE
+from sandbox.process import SandboxError
+from toolchain.debian import Tools
+
+_SOCKET, _STATE, _CONFIGURATION, _LOG = "haproxy.sock", "haproxy.state", "haproxy.cfg", "haproxy.log"
+_READY_WITHIN = 5.0
+_ALGORITHMS = {"roundrobin": "roundrobin", "leastconn": "leastconn", "source": "source"}
+_PROXY_HEADERS = {"none": "", "v1": " send-proxy", "v2": " send-proxy-v2"}
+
+# Idle connections are closed after a while, as NodeBalancers do. A node that can't be reached is tried again elsewhere.
+_COMMON = f"""\
+global
+    stats socket unix@{_SOCKET} mode 600 level admin expose-fd listeners
+    server-state-file {_STATE}
+    hard-stop-after 300s
+    nbthread 1
+
+defaults
+    mode tcp
+    timeout connect 3s
+    timeout client 300s
+    timeout server 300s
+    retries 3
+    option redispatch 1
+    load-server-state-from-file global
+"""
+
+_WORDS = {"UP": "UP", "DRAIN": "UP", "DOWN": "DOWN"}
+"""What a node is, by the first word of what HAProxy says of it; unknown where it is not checked."""
+
+
+class Balancers:
+    """The NodeBalancers of the sandbox whose machines are in a folder: this process's own, too."""
+
+    def __init__(self, folder: Path, tools: Tools) -> None:
+        self._folder, self._tools = folder, tools
+        self._current: subprocess.Popen[bytes] | None = None
+        self._ending: list[subprocess.Popen[bytes]] = []
+        self._shape = ""
+        self._set: dict[str, Sequence[str]] = {}
+
+    def follow(self, balancers: Sequence[Mapping[str, Any]]) -> None:
+        """Brings HAProxy to what the model says."""
+        self._ending = [each for each in self._ending if each.poll() is None]
+        configs = [config for balancer in balancers for config in balancer["configs"]]
+        shape = "".join(self._lines(balancers, modes=False)) if configs else ""
+        died = bool(self._current and self._current.poll() is not None)
+        if died or shape != self._shape:
+            self._replace("".join(self._lines(balancers, modes=True)) if configs else "")
+            self._shape, self._set = shape, {}
+        for config in configs if self._current else ():
+            for node in config["nodes"]:
+                self._put(_server(config, node), node)
+
+    def verdicts(self, balancers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """What each node really is, by its id: UP, DOWN or unknown."""
+        nodes = {
+            _server(config, node): node["id"]
+            for each in balancers
+            for config in each["configs"]
+            for node in config["nodes"]
+        }
+        found = dict.fromkeys(nodes.values(), "unknown")
+        lines = self._ask("show stat").splitlines() if self._current else []
+        names = lines[0].removeprefix("# ").split(",") if lines else []
+        for line in lines[1:]:
+            row = dict(zip(names, line.split(","), strict=False))
+            server = f"{row.get('pxname')}/{row.get('svname')}"
+            if server in nodes and row["check_status"] not in ("", "INI"):
+                found[nodes[server]] = _WORDS.get(row["status"].split(" ")[0], "unknown")
+        return found
+
+    def endpoints(self, balancers: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, int]]:
+        """Where each balancer listens, by its public address: for HTTPS if it has that, else for its lowest port."""
+        ports = {each["ipv4"]: sorted(config["port"] for config in each["configs"]) for each in balancers}
+        return {
+            each["ipv4"]: (
+                loopback(self._folder, "balancer", each["id"]),
+                port_for(443 if 443 in ports[each["ipv4"]] else ports[each["ipv4"]][0]),  # noqa: PLR2004
+            )
+            for each in balancers
+            if ports[each["ipv4"]] and self._current
+        }
+
+    def end(self) -> None:
+        """Ends HAProxy, and what it has under way."""
+        for each in (*self._ending, *([self._current] if self._current else [])):
+            each.kill()
+            each.wait()
+
+    def _replace(self, text: str) -> None:
+        """Has a new process take over with a configuration; with none, only ends the old one."""
+        before = self._current if self._current and self._current.poll() is None else None
+        (self._folder / _STATE).write_text(self._ask("show servers state") if before else "1\n")
+        self._current = self._start(text, before) if text else None
+        if before and self._current is None:
+            before.terminate()
+        if before:
+            self._ending.append(before)
+
+    def _start(self, text: str, before: subprocess.Popen[bytes] | None) -> subprocess.Popen[bytes]:
+        (self._folder / _CONFIGURATION).write_text(text)
+        succession = ["-x", _SOCKET, "-sf", str(before.pid)] if before else []
+        with (self._folder / _LOG).open("ab") as log:
+            started = subprocess.Popen(
+                [str(self._tools.path("haproxy")), "-db", "-f", _CONFIGURATION, *succession],
+                cwd=self._folder,
+                env={**os.environ, **self._tools.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=children.tied(os.getpid()),  # noqa: PLW1509 - this process has no other thread
+            )
+        until = time.monotonic() + _READY_WITHIN
+        while f"Pid: {started.pid}\n" not in self._ask("show info"):
+            if started.poll() is not None or time.monotonic() > until:
+                raise SandboxError(f"HAProxy does not take its configuration: see {self._folder / _LOG}")
+            time.sleep(0.01)
+        return started
+
+    def _put(self, server: str, node: Mapping[str, Any]) -> None:
+        """Has a node taken connections, or not, as its mode says; what is established is left alone."""
+        commands = [f"set server {server} {command}" for command in _commands(node)]
+        if self._set.get(server) != commands:
+            for command in commands:
+                self._ask(command)
+            self._set[server] = commands
+
+    def _ask(self, command: str) -> str:
+        try:
+            with socket.socket(socket.AF_UNIX) as admin:
+                admin.settimeout(2)
+                admin.connect(_SOCKET)  # relative: a socket's path has 107 bytes at most
+                admin.sendall(f"{command}\n".encode())
+                return b"".join(iter(lambda: admin.recv(65536), b"")).decode()
+        except OSError:
+            return ""
+
+    def _lines(self, balancers: Sequence[Mapping[str, Any]], *, modes: bool) -> Iterator[str]:
+        yield _COMMON
+        for balancer in balancers:
+            address = loopback(self._folder, "balancer", balancer["id"])
+            for config in balancer["configs"]:
+                name = _backend(config)
+                yield f"\nfrontend f-{name}\n    bind {address}:{port_for(config['port'])}\n"
+                yield f"    default_backend {name}\n"
+                yield f"\nbackend {name}\n    balance {_ALGORITHMS[config['algorithm']]}\n    hash-type consistent\n"
+                if config["check"] != "none":
+                    yield f"    timeout check {_milliseconds(config['check_timeout'])}ms\n"
+                for node in config["nodes"]:
+                    yield f"    server {self._node(config, node)}{_initially(node) if modes else ''}\n"
+
+    def _node(self, config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
+        instance = ("instance", node["instance"]) if node["instance"] else ("node", node["id"])
+        where = f"{loopback(self._folder, *instance)}:{port_for(node['port'])}"
+        checked = (
+            f" check inter {_milliseconds(config['check_interval'])}ms rise 1 fall {config['check_attempts']}"
+            if config["check"] != "none"
+            else ""
+        )
+        backup = " backup" if node["mode"] == "backup" else ""
+        return f"{node['id']} {where}{_PROXY_HEADERS[config['proxy_protocol']]}{checked}{backup}"
+
+
+def _backend(config: Mapping[str, Any]) -> str:
+    return f"config-{config['id']}"
+
+
+def _server(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
+    return f"{_backend(config)}/{node['id']}"
+
+
+def _milliseconds(seconds: int) -> int:
+    return int(1000 * seconds * PACE)
+
+
+def _initially(node: Mapping[str, Any]) -> str:
+    """A node's mode as a new process begins with it."""
+    return {"reject": " disabled", "drain": " weight 0"}.get(node["mode"], f" weight {node['weight']}")
+
+
+def _commands(node: Mapping[str, Any]) -> list[str]:
+    """A node's mode as a process that runs is told it. Without weight, a server gets no new connection."""
+    if node["mode"] == "reject":
+        return ["state maint"]
+    return [f"weight {0 if node['mode'] == 'drain' else node['weight']}", "state ready"]
