@@ -21,6 +21,7 @@ YES = "do not ask"
 LOCAL_STATE = "accept a state that only this machine has"
 ADOPT = "take over what exists under the label of something to be made, and belongs to no stack"
 JSON = "print JSON"
+ALARM = "tell the board and those on call what is wrong, that it failed, and when that is over"
 
 # Short flags made up from first letters change their meaning whenever a flag is added.
 task = partial(invoke_task, auto_shortflags=False)
@@ -92,14 +93,21 @@ def preview(_: Context, stack: str, sandbox: bool = False, expect_no_changes: bo
     _end(code)
 
 
-@task(help={"stack": STACK, "sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE, "adopt": ADOPT})
+@task(help={"stack": STACK, "sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE, "adopt": ADOPT, "alarm": ALARM})
 def up(
-    _: Context, stack: str, sandbox: bool = False, yes: bool = False, local_state: bool = False, adopt: bool = False
+    _: Context,
+    stack: str,
+    sandbox: bool = False,
+    yes: bool = False,
+    local_state: bool = False,
+    adopt: bool = False,
+    alarm: bool = False,
 ) -> None:
     """Create and change what the configuration says: shows the plan, and asks."""
-    from operations import updates
+    from operations import alarms, updates
 
-    _end(updates.up(ROOT, stack, updates.Agreed(yes, local_state, adopt), on_sandbox=sandbox))
+    with alarms.Job(ROOT, f"up {stack}", stack, alarm, sandbox):
+        _end(updates.up(ROOT, stack, updates.Agreed(yes, local_state, adopt), on_sandbox=sandbox))
 
 
 @task(help={"stack": STACK, "sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE, "adopt": ADOPT})
@@ -112,18 +120,20 @@ def destroy(
     _end(updates.destroy(ROOT, stack, updates.Agreed(yes, local_state, adopt), on_sandbox=sandbox))
 
 
-@task(help={"stack": STACK, "sandbox": SANDBOX, "json": JSON})
-def drift(_: Context, stack: str, sandbox: bool = False, json: bool = False) -> None:
+@task(help={"stack": STACK, "sandbox": SANDBOX, "json": JSON, "alarm": ALARM})
+def drift(_: Context, stack: str, sandbox: bool = False, json: bool = False, alarm: bool = False) -> None:
     """Show what the clouds hold and the program does not say, without writing anything; ends with 7 for any."""
-    from operations import console
+    from operations import alarms, console
     from operations import drift as drifts
 
-    code, found = drifts.report(ROOT, stack, on_sandbox=sandbox)
-    if json:
-        print(json_format.dumps(found, indent=2))
-    else:
-        console.show(drifts.table(found))
-    _end(code)
+    with alarms.Job(ROOT, f"drift {stack}", stack, alarm, sandbox) as job:
+        code, found = drifts.report(ROOT, stack, on_sandbox=sandbox)
+        drifts.tell(job, found)
+        if json:
+            print(json_format.dumps(found, indent=2))
+        else:
+            console.show(drifts.table(found))
+        _end(code)
 
 
 @task(help={"stack": STACK, "json": JSON})

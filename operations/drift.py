@@ -9,7 +9,9 @@ from typing import Any
 from rich.table import Table
 
 from operations import clouds, engine, policy, recovery, runs, stacks
+from operations.alarms import Job
 from operations.errors import Failed
+from operations.incidents import Incident
 from operations.project import Project
 
 ORPHAN, MISSING = "orphan", "missing"
@@ -50,6 +52,21 @@ def report(root: Path, wanted: str, *, on_sandbox: bool) -> tuple[int, dict[str,
     projects = runs.for_preview(root, stacks.select(root, wanted), on_sandbox=on_sandbox)
     found = {project.stack: [asdict(each) for each in _differences(project)] for project in projects}
     return engine.CHANGES if any(found.values()) else 0, found
+
+
+def tell(job: Job, found: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Report the drift of each stack to those whom its alarms go to: without values, as mail goes far."""
+    for stack, differences in found.items():
+        shown = [f"  {each['resource']} {each['means']} {each['property']}".rstrip() for each in differences]
+        drifted = Incident(
+            f"drift {stack}",
+            f"{stack}: the clouds and the program differ ({len(shown)} found)",
+            f"`{job.command(f'drift {stack}')}` shows the values; `{job.command(f'up {stack}')}` brings the clouds to "
+            "what the program says, or write what is wanted into the configuration.",
+            "nothing differs any more",
+            "\n".join(shown),
+        )
+        job.report(stack, drifted.key, [drifted] if shown else [])
 
 
 def table(found: Mapping[str, list[dict[str, Any]]]) -> Table:

@@ -48,6 +48,11 @@ def for_destroy(root: Path, stacks: Stacks, *, on_sandbox: bool, local_state: bo
     return for_sandbox(root, {name: stack for name, stack in stacks.items() if sandbox.has_stack(root, name)})
 
 
+def for_reading(root: Path, stacks: Stacks) -> list[Project]:
+    """Return the projects in which the engine may be asked what real stacks hold; raises as `for_preview` does."""
+    return _real(root, stacks, (checks.state,))
+
+
 def _for_update(root: Path, stacks: Stacks, objections: Iterable[Check], *, on_sandbox: bool) -> list[Project]:
     projects = for_sandbox(root, stacks) if on_sandbox else _real(root, stacks, objections)
     _refuse(problem for each in projects for problem in _of_state(each, stacks[each.stack]))

@@ -19,7 +19,7 @@ import yaml
 
 from components import settings
 from components.settings import PROJECT, STACK_KEY, Input, Problem, Stack
-from operations import checks, clouds, credentials, edits, engine, preflight, questions, runs, scopes, stacks
+from operations import checks, clouds, credentials, edits, engine, mail, preflight, questions, runs, scopes, stacks
 from operations.console import say, show
 from operations.errors import Failed, Refused
 from operations.preflight import Result
@@ -39,7 +39,7 @@ INPUTS: Mapping[str, str] = {
     f"{PROJECT}:copiesToken": "CHAT_TONIC_COPIES_TOKEN",
     "cloudflare:apiToken": "CLOUDFLARE_API_TOKEN",
     f"{PROJECT}:registryPassword": "CHAT_TONIC_REGISTRY_PASSWORD",
-    f"{PROJECT}:smtp": "CHAT_TONIC_SMTP",
+    f"{PROJECT}:smtp": mail.VARIABLE,
     f"{PROJECT}:authorizedKeys": "CHAT_TONIC_AUTHORIZED_KEYS",
 }
 TOPOLOGY: Mapping[str, tuple[str, str]] = {

@@ -76,15 +76,20 @@ def test_nothing_is_left_to_change_after_an_update(up: Checkout) -> None:
 
 
 def test_drift_is_told_for_people_and_programs_with_7_for_any(up: Checkout) -> None:
-    ended = up.run("drift", "test", "--sandbox")
+    sent = up.root / sandbox.FOLDER / "alarms" / "us-central" / "sent"
+    ended = up.run("drift", "test", "--sandbox", "--alarm")
     assert (ended.code, "no drift" in ended.output) == (0, True), ended.output + ended.errors
+    assert list(sent.glob("*")) == []
     running, known = process.status(up.root / sandbox.FOLDER), process.tokens(up.root / sandbox.FOLDER)
     assert running is not None
     client = linode_api4.LinodeClient(known.linode_platform, base_url=running.linode_url)
     added = client.post("/placement/groups", data={"label": "added", "region": "us-central", **GROUP})
     try:
-        ended = up.run("drift", "test", "--sandbox", "--json")
+        ended = up.run("drift", "test", "--sandbox", "--json", "--alarm")
         assert ended.code == 7
+        assert "us-central: nothing is sent from the sandbox; " in ended.errors
+        [mail] = sent.glob("*")
+        assert "Subject: [chat-tonic] test: the clouds and the program differ (1 found)" in mail.read_text()
         (found,) = json.loads(ended.output)["test"]
         assert found["resource"] == f"PlacementGroup added ({added['id']})"
         assert found["means"] == "exists, and no stack knows it"
