@@ -123,4 +123,5 @@ def _resize(file: Path, servers: int) -> None:
     for position, (environment, role) in enumerate(groups):
         count = servers // len(groups) + (position < servers % len(groups))
         environments[environment].setdefault("groups", {}).setdefault(role, {})["count"] = count
+    content["config"][settings.STACK_KEY]["reboots"] = {"hours": 24, "every": 10}  # a window for each of that many
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from components import user_data
+from components import labels, user_data
 from components.database import Database
 from components.inputs import Inputs
 from components.outfit import Place, Told, role_server
@@ -40,7 +40,8 @@ def user_data_of(args: BirthArgs) -> Birth:
     secrets = pulumi.Output.all(**{name: args.inputs.secret(name) for name in names})
     ca_cert = args.inputs.plain("pullCa")
     stand_in = {"host": "h" * 100, "port": 5432, "name": "n", "user": "u", "password": "p" * 24, "ca_cert": ca_cert}
-    rehearsed = secrets.apply(lambda known: _render(args, "rehearsal", known, ["192.0.2.1"], stand_in) and known)
+    first = labels.server(args.stack.label, args.stack.environments[args.environment].label, args.role, 1, 1)
+    rehearsed = secrets.apply(lambda known: _render(args, first, known, ["192.0.2.1"], stand_in) and known)
     known = pulumi.Output.all(
         secrets=rehearsed,
         ssh_addresses=list(args.ssh_addresses),

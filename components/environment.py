@@ -20,7 +20,7 @@ from components.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.network import firewall, server_doors
 from components.ops import OpsServer
 from components.servers import Server, ServerGroup, ServerGroupArgs
-from components.topology import Stack
+from components.topology import MAX_SERVERS, Stack
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Environment(pulumi.ComponentResource):
         servers: label and public address of every server, by role.
         balancers: public address of each role's balancer.
         copies: bucket and endpoint of the database copies; empty where there are none.
-        contents: by role, a digest of what its servers are to hold, whatever they hold now. A secret.
+        contents: by role, a digest of what its servers are to hold, whatever they hold now. A secret. It is that
+            of the last server that may be, whose window moves with any change of when servers reboot.
     """
 
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -90,7 +91,8 @@ class Environment(pulumi.ComponentResource):
             for role, servers in groups.items()
         }
         self.balancers: dict[str, pulumi.Output[str]] = {role: each.address for role, each in balancers.items()}
-        self.contents = {role: births[role]("any").apply(_digest) for role in groups}
+        last = {role: labels.server(*self._parts, role, 1, MAX_SERVERS) for role in groups}
+        self.contents = {role: births[role](label).apply(_digest) for role, label in last.items()}
         self.register_outputs({"servers": self.servers, "balancers": self.balancers, "copies": self.copies})
 
     def _copies(self) -> dict[str, pulumi.Output[str]]:

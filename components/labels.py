@@ -70,6 +70,18 @@ def server(stack: str, environment: str, role: str, generation: int, number: int
     return label("server", stack, environment, role, f"g{generation}", str(number))
 
 
+def generation_and_number(label: str) -> tuple[int, int]:
+    """Return a server's generation and its number in it, from its label.
+
+    Raises:
+        LabelError: it is no label of a role's server.
+    """
+    found = re.fullmatch(rf"{_WORDS}-g(\d+)-(\d+)", label)
+    if not found:
+        raise LabelError(f"'{label}' is no label of a role's server, such as us-prod-api-g1-1")
+    return int(found[2]), int(found[3])
+
+
 def tags(**facts: str) -> list[str]:
     """Compose `name:value` tags, sorted, as the API returns them.
 

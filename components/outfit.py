@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components import catalog, labels, user_data
+from components import catalog, labels, reboots, user_data
 from components.topology import Stack
 
 OPS = "ops"
@@ -57,6 +57,7 @@ def role_server(stack: Stack, place: Place, inputs: Mapping[str, str], told: Tol
         host_key=inputs[f"hostKey-{place.environment}"],
         authorized_keys=keys(inputs["authorizedKeys"]),
         ssh_sources=(*stack.admin_sources, *(f"{address}/32" for address in told.ssh_addresses)),
+        reboot_window=reboots.window(stack.reboots, *labels.generation_and_number(place.label)),
         registry=user_data.Registry(stack.registry.host, stack.registry.user, inputs["registryPassword"]),
         database=user_data.Database(**told.database) if told.database and settings.database else None,
     )
@@ -73,6 +74,7 @@ def ops_server(stack: Stack, inputs: Mapping[str, str]) -> user_data.OpsServer:
         host_key=inputs[f"hostKey-{OPS}"],
         authorized_keys=keys(inputs["authorizedKeys"]),
         ssh_sources=stack.admin_sources,
+        reboot_window=reboots.window(stack.reboots, 1, 1),
     )
 
 

@@ -73,7 +73,8 @@ def _type(node: dict[str, Any]) -> str:
     elif words == "integer" and "minimum" in inner:
         words = f"{inner['minimum']} to {inner['maximum']}"
     elif words == "array":
-        words = f"list of {_type(inner['items'])}s"
+        one = _type(inner["items"])
+        words = f"list of {one}" if one.endswith("`") else f"list of {one}s"
     return {"object": "keys", "boolean": "true or false", "string": "text"}.get(words, words)
 
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
-from components import catalog, labels
+from components import catalog, labels, reboots
 from components.topology import Environment, Stack, host_label, server_numbers
 
 Key = tuple[str, ...]
@@ -89,6 +89,26 @@ def generations_are_declared(stack: Stack) -> Found:
                     ("environments", name, "groups", role, "generations"),
                     f"generation {generation} has no image; add it to 'generations' in platform.yaml",
                 )
+
+
+def servers_have_reboot_windows_of_their_own(stack: Stack) -> Found:
+    """P2: no two servers of a role reboot in one window."""
+    most = reboots.most(stack.reboots)
+    for name, _, role, group in stack.groups():
+        at_group: Key = ("environments", name, "groups", role)
+        if group.count > most:
+            yield (
+                (*at_group, "count"),
+                f"{group.count} servers, and 'reboots' has windows for {most} in each of two generations; lower the "
+                "count, or give 'reboots' more 'days' or 'hours', or a lower 'every'",
+            )
+        if len({reboots.lane(generation) for generation in group.generations}) < len(group.generations):
+            numbers = ", ".join(map(str, group.generations))
+            yield (
+                (*at_group, "generations"),
+                f"the generations {numbers} would share windows of 'reboots'; run two side by side, an odd and an "
+                "even number",
+            )
 
 
 def published_environments_have_a_zone(stack: Stack) -> Found:
@@ -222,6 +242,7 @@ STACK_RULES: tuple[Callable[[Stack], Found], ...] = (
     databases_are_offered,
     groups_are_of_known_roles,
     generations_are_declared,
+    servers_have_reboot_windows_of_their_own,
     published_environments_have_a_zone,
     host_names_are_one_level_below_the_zone,
     host_names_are_distinct,

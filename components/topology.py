@@ -87,6 +87,9 @@ ServerImage = Annotated[str, _known("image", catalog.SERVER_IMAGES)]
 RegionName = Annotated[str, _known("region", tuple(catalog.REGIONS))]
 
 
+Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
 class Role(Model):
     """What a kind of server runs."""
 
@@ -147,9 +150,7 @@ class Group(Model):
 class Maintenance(Model):
     """The weekly window, four hours, in which the provider may restart a database."""
 
-    day: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
-        description="day of the week, UTC"
-    )
+    day: Day = Field(description="day of the week, UTC")
     hour: Annotated[int, Field(ge=0, le=23)] = Field(description="hour in which it begins, UTC")
 
 
@@ -165,6 +166,19 @@ class Database(Model):
     nodes: Annotated[int, Field(ge=1, le=3)] = Field(description="1, or 2 to 3 for a cluster that survives a host")
     maintenance: Maintenance = Field(description="when the provider may restart it")
     copies: bool = Field(description="whether it has a bucket for daily copies in the copy region")
+
+
+class Reboots(Model):
+    """When servers reboot that need it: a weekly window each, which no other server of the role has."""
+
+    days: Annotated[tuple[Day, ...], Field(min_length=1), _distinct("day")] = Field(
+        description="days of the week with windows, UTC; neighbours reboot on different days"
+    )
+    hour: Annotated[int, Field(ge=0, le=23)] = Field(description="hour in which a day's first window begins, UTC")
+    hours: Annotated[int, Field(ge=1, le=24)] = Field(description="hours with windows, from that one on")
+    every: Annotated[int, Field(ge=10, le=60)] = Field(
+        description="minutes of a window, in which a server drains, reboots and serves again"
+    )
 
 
 class Environment(Model):
@@ -248,6 +262,7 @@ class Stack(Model):
     generations: Annotated[dict[str, ServerImage], Field(min_length=1)] = Field(
         description="operating system image of each generation, by number; a new image is a new generation"
     )
+    reboots: Reboots = Field(description="when servers reboot by themselves, where an update needs it")
     roles: Annotated[dict[Name, Role], Field(min_length=1)] = Field(description="what servers can be")
     environments: Annotated[dict[Name, Environment], Field(min_length=1)] = Field(
         description="the stack file names those that the stack has, and their differences"

@@ -39,6 +39,7 @@ _USUAL = File("", "")
 
 _PACKAGES = ("nftables", "unattended-upgrades")
 _ROLE_PACKAGES = ("curl", "podman")
+_UNITS = ("reboot-window.timer",)
 _ROLE_UNITS = ("app.service", "caddy.service", "gate.service")
 
 
@@ -88,7 +89,7 @@ def _document(server: Server) -> dict[str, Any]:
             "systemctl enable nftables.service",
             # Reloaded where the image's nftables is running already, with rules of its own.
             "systemctl reload-or-restart nftables.service",
-            *([f"systemctl enable --now --no-block {' '.join(_ROLE_UNITS)}"] if is_role else []),
+            f"systemctl enable --now --no-block {' '.join(_UNITS + (_ROLE_UNITS if is_role else ()))}",
         ],
     }
 

@@ -15,6 +15,18 @@ HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 _STATIC = Path(__file__).with_name("static")
 _SECRET = 0o600
 
+_WINDOW = """\
+[Unit]
+Description=When this server may reboot
+
+[Timer]
+OnCalendar={}
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+"""
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -39,7 +51,10 @@ _READERS: tuple[tuple[str, Effect | None], ...] = (
     ("/etc/systemd/system/caddy.service", _CADDY),
     ("/etc/systemd/system/gate.service", _GATE),
     ("/etc/systemd/system/nftables.service.d/*", None),  # it only says how the unit stops
+    ("/etc/systemd/system/reboot-window.service*", None),  # read when its window begins, as is what it runs
+    ("/etc/systemd/system/reboot-window.timer", Effect("restart", "reboot-window.timer")),
     ("/usr/local/sbin/gate", _GATE),
+    ("/usr/local/sbin/*", None),
 )
 """By patterns of paths, of which the first that fits counts: who reads a file."""
 
@@ -56,7 +71,7 @@ class File:
 
 def files(server: Server) -> tuple[File, ...]:
     """Return every file that `server` has from us, in the order of their paths."""
-    made = [*_static("common"), *_ssh(server)]
+    made = [*_static("common"), *_ssh(server), _reboot_window(server)]
     if isinstance(server, RoleServer):
         made += [*_static("role"), *_application(server), *_caddy(server), _gate(server)]
     return tuple(sorted(made, key=lambda file: file.path))
@@ -104,6 +119,10 @@ def _ssh_sources(sources: tuple[str, ...]) -> str:
     return "".join(
         f"add element inet filter {name} {{ {network} }}\n" for name, merged in families.items() for network in merged
     )
+
+
+def _reboot_window(server: Server) -> File:
+    return File("/etc/systemd/system/reboot-window.timer", _WINDOW.format(server.reboot_window))
 
 
 def _application(server: RoleServer) -> list[File]:

@@ -16,7 +16,7 @@ _IMAGE = r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}"
 _CERTIFICATES = r"(-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\s*)+"
 _KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+-----END [A-Z ]*PRIVATE KEY-----\s*"
 _PUBLIC_KEY = r"(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\x00-\x1f\x7f]*)?"
-
+_WEEKLY = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \*-\*-\* [0-2][0-9]:[0-5][0-9]:00 UTC"
 
 _HOST_KEY = r"-----BEGIN OPENSSH PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)-----END OPENSSH PRIVATE KEY-----\s*"
 
@@ -73,16 +73,19 @@ class Server:
     host_key:         the environment's SSH host key: ed25519, private, OpenSSH's format, no passphrase
     authorized_keys:  public keys that may log in as the user `ops`
     ssh_sources:      CIDRs that SSH is open to, IPv4 and IPv6
+    reboot_window:    when it may reboot by itself: the beginning, weekly, as systemd.time(7) has it, UTC
     """
 
     hostname: str
     host_key: str = field(repr=False)
     authorized_keys: tuple[str, ...]
     ssh_sources: tuple[str, ...]
+    reboot_window: str
 
     def __post_init__(self) -> None:
         self._check("hostname", self.hostname, r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "one label of a host name")
         self._check("authorized_keys", self.authorized_keys, _PUBLIC_KEY, "OpenSSH public keys, one line each")
+        self._check("reboot_window", self.reboot_window, _WEEKLY, "a weekly time such as Mon *-*-* 02:20:00 UTC")
         for source in self.ssh_sources:
             try:
                 ip_network(source)

@@ -10,6 +10,13 @@ from components import labels
 def test_a_label_says_what_an_object_belongs_to() -> None:
     assert labels.label("balancer", "us", "prod", "api") == "us-prod-api"
     assert labels.server("us", "prod", "api", 2, 11) == "us-prod-api-g2-11"
+    assert labels.generation_and_number("us-prod-api-g2-11") == (2, 11)
+
+
+@pytest.mark.parametrize("label", ["us-ops", "us-prod-api-g2", "us-prod-api-gx-1", "g1-1"])
+def test_what_is_no_label_of_a_roles_server_has_no_number(label: str) -> None:
+    with pytest.raises(labels.LabelError, match=f"'{label}' is no label of a role's server"):
+        labels.generation_and_number(label)
 
 
 @pytest.mark.parametrize("kind", sorted(labels.RULES.keys() - {"tag"}))

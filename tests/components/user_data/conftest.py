@@ -96,6 +96,7 @@ def role_server(pull_authority: Authority, origin_authority: Authority) -> user_
         host_key=ssh_key()[0],
         authorized_keys=(f"{ssh_key()[1]} operations", f"{ssh_key()[1]} on call"),
         ssh_sources=("198.51.100.0/24", "198.51.100.7/32", "2001:db8:2::/48"),
+        reboot_window="Mon *-*-* 07:20:00 UTC",
         image=f"registry.chat-tonic.example/api@sha256:{'a' * 64}",
         port=8080,
         health_path="/healthz",
@@ -138,6 +139,7 @@ def ops_server() -> user_data.OpsServer:
         host_key=ssh_key()[0],
         authorized_keys=(ssh_key()[1],),
         ssh_sources=("198.51.100.0/24",),
+        reboot_window="Thu *-*-* 01:00:00 UTC",
     )
 
 

@@ -93,13 +93,13 @@ def test_a_role_server_runs_its_image_and_caddy_by_digest(role_server: user_data
     assert files["/etc/chat-tonic/caddy-image.env"].content == f"IMAGE={role_server.caddy_image}\n"
     assert document(role_server)["packages"] == ["curl", "nftables", "podman", "unattended-upgrades"]
     assert document(role_server)["runcmd"][2:] == [
-        "systemctl enable --now --no-block app.service caddy.service gate.service"
+        "systemctl enable --now --no-block reboot-window.timer app.service caddy.service gate.service"
     ]
 
 
 def test_an_ops_server_runs_nothing_that_answers_but_sshd(ops_server: user_data.OpsServer) -> None:
     assert document(ops_server)["packages"] == ["nftables", "unattended-upgrades"]
-    assert len(document(ops_server)["runcmd"]) == 2
+    assert document(ops_server)["runcmd"][2:] == ["systemctl enable --now --no-block reboot-window.timer"]
     text = "".join(file.content for file in user_data.files(ops_server))
     assert "443" not in text
 
@@ -214,6 +214,7 @@ LOCKED = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{BEGINNING}\n-----END OPENSSH PR
         ({"authorized_keys": ("ssh-ed25519 AAAA\nssh-ed25519 BBBB",)}, "authorized_keys must be OpenSSH public keys"),
         ({"authorized_keys": ('command="sh" ssh-ed25519 AAAA',)}, "authorized_keys must be OpenSSH public keys"),
         ({"ssh_sources": ("198.51.100.1/24",)}, "ssh_sources: 198.51.100.1/24 has host bits set"),
+        ({"reboot_window": "daily"}, "reboot_window must be a weekly time such as Mon *-*-* 02:20:00 UTC"),
         ({"ssh_sources": ("anywhere",)}, "ssh_sources: 'anywhere' does not appear to be an IPv4 or IPv6 network"),
         ({"image": "registry.chat-tonic.example/api:latest"}, "image must be an image by digest"),
         ({"caddy_image": "caddy"}, "caddy_image must be an image by digest"),

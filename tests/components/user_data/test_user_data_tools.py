@@ -14,7 +14,7 @@ from components import user_data
 from tests.components.user_data.conftest import HOST, Put
 from toolchain.debian import Tools
 
-SCRIPTS = Path(user_data.__file__).parent
+PACKAGE = Path(user_data.__file__).parent
 
 
 def schema(tools: Tools, text: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -112,24 +112,27 @@ def verify(tools: Tools, root: Path) -> str:
     installed = root / "usr/lib/systemd/system"
     shutil.copytree(targets, installed, ignore=lambda _, names: [n for n in names if not n.endswith(".target")])
     shutil.copy(tools.file("lib/systemd/system/nftables.service"), installed)
-    for program in ("usr/bin/podman", "usr/sbin/nft"):
+    for program in ("usr/bin/podman", "usr/bin/systemctl", "usr/sbin/nft"):
         stub = root / program
         stub.parent.mkdir(parents=True, exist_ok=True)
         stub.touch(mode=0o755)
-    return tools.run(
-        "systemd-analyze", "verify", f"--root={root}", "app.service", "caddy.service", "gate.service"
-    ).stderr
+    ours = root / "etc/systemd/system"
+    units = sorted(path.name for kind in ("service", "timer") for path in ours.glob(f"*.{kind}"))
+    return tools.run("systemd-analyze", "verify", f"--root={root}", *units).stderr
 
 
-def test_systemd_finds_nothing_wrong_with_the_units(tools: Tools, role_server: user_data.RoleServer, put: Put) -> None:
-    assert verify(tools, put(role_server)) == ""
+def test_systemd_finds_nothing_wrong_with_the_units(tools: Tools, any_server: user_data.Server, put: Put) -> None:
+    assert verify(tools, put(any_server)) == ""
 
 
 def test_systemd_would_have_said_what_is_wrong(tools: Tools, role_server: user_data.RoleServer, put: Put) -> None:
     root = put(role_server)
     unit = root / "etc/systemd/system/app.service"
     unit.write_text(unit.read_text().replace("Restart=always", "Restart=sometimes").replace("podman run", "docker run"))
+    timer = unit.with_name("reboot-window.timer")
+    timer.write_text(timer.read_text().replace("OnCalendar=", "OnCalendar=now and then, "))
     said = verify(tools, root)
+    assert "Failed to parse calendar specification, ignoring: now and then, " in said
     assert "Failed to parse service restart specifier, ignoring: sometimes" in said
     assert "Command /usr/bin/docker is not executable" in said
 
@@ -161,9 +164,12 @@ def test_apt_upgrades_from_the_security_archive_only_and_never_reboots(
         assert line in result.stdout
 
 
-@pytest.mark.parametrize("script", ["close.sh", "static/role/usr/local/sbin/gate"])
-def test_the_shell_can_read_the_scripts(script: str) -> None:
-    subprocess.run(["sh", "-n", SCRIPTS / script], timeout=60, check=True)
+SCRIPTS = [PACKAGE / "close.sh", *sorted(path for path in PACKAGE.glob("static/*/usr/local/sbin/*"))]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_the_shell_can_read_the_scripts(script: Path) -> None:
+    subprocess.run(["sh", "-n", script], timeout=60, check=True)
 
 
 def caddy_says(caddy: Path, root: Path) -> subprocess.CompletedProcess[str]:
