@@ -29,6 +29,7 @@ class Region:
 
     jurisdiction: str
     object_storage: bool
+    vpcs: bool = False
     copy_region: str | None = None
 
 
@@ -66,21 +67,21 @@ JURISDICTIONS: Mapping[str, Jurisdiction] = MappingProxyType(
 REGIONS: Mapping[str, Region] = MappingProxyType(
     {
         "us-central": Region("us", object_storage=False, copy_region="us-ord"),
-        "us-ord": Region("us", object_storage=True, copy_region="us-iad"),
-        "us-iad": Region("us", object_storage=True, copy_region="us-ord"),
-        "us-lax": Region("us", object_storage=True),
-        "us-mia": Region("us", object_storage=True),
-        "us-sea": Region("us", object_storage=True),
+        "us-ord": Region("us", object_storage=True, vpcs=True, copy_region="us-iad"),
+        "us-iad": Region("us", object_storage=True, vpcs=True, copy_region="us-ord"),
+        "us-lax": Region("us", object_storage=True, vpcs=True),
+        "us-mia": Region("us", object_storage=True, vpcs=True),
+        "us-sea": Region("us", object_storage=True, vpcs=True),
         "eu-central": Region("eu", object_storage=False, copy_region="de-fra-2"),
-        "de-fra-2": Region("eu", object_storage=True, copy_region="fr-par"),
-        "fr-par": Region("eu", object_storage=True, copy_region="de-fra-2"),
-        "nl-ams": Region("eu", object_storage=False),
-        "it-mil": Region("eu", object_storage=False),
-        "es-mad": Region("eu", object_storage=False),
-        "se-sto": Region("eu", object_storage=False),
+        "de-fra-2": Region("eu", object_storage=True, vpcs=True, copy_region="fr-par"),
+        "fr-par": Region("eu", object_storage=True, vpcs=True, copy_region="de-fra-2"),
+        "nl-ams": Region("eu", object_storage=False, vpcs=True),
+        "it-mil": Region("eu", object_storage=False, vpcs=True),
+        "es-mad": Region("eu", object_storage=False, vpcs=True),
+        "se-sto": Region("eu", object_storage=False, vpcs=True),
         "eu-west": Region("gb", object_storage=False),
-        "gb-lon": Region("gb", object_storage=False),
-        "no-osl-1": Region("no", object_storage=False),
+        "gb-lon": Region("gb", object_storage=False, vpcs=True),
+        "no-osl-1": Region("no", object_storage=False, vpcs=True),
     }
 )
 
@@ -120,3 +121,33 @@ MAX_POOLS = 20
 PLACEMENT_GROUP_SIZE = 5
 # The database's own names on a new cluster of the managed service.
 DATABASE_NAME = "defaultdb"
+
+# NodeBalancers reach their backends, and only theirs, from this network of the data center.
+BALANCER_NETWORK = "192.168.255.0/24"
+
+# From which Cloudflare connects to origins, as www.cloudflare.com/ips lists it (recorded 2025-08). The program asks
+# Cloudflare itself; one that is new there is to be added here by somebody who has looked.
+CLOUDFLARE_NETWORKS = (
+    "103.21.244.0/22",
+    "103.22.200.0/22",
+    "103.31.4.0/22",
+    "104.16.0.0/13",
+    "104.24.0.0/14",
+    "108.162.192.0/18",
+    "131.0.72.0/22",
+    "141.101.64.0/18",
+    "162.158.0.0/15",
+    "172.64.0.0/13",
+    "173.245.48.0/20",
+    "188.114.96.0/20",
+    "190.93.240.0/20",
+    "197.234.240.0/22",
+    "198.41.128.0/17",
+    "2400:cb00::/32",
+    "2405:8100::/32",
+    "2405:b500::/32",
+    "2606:4700::/32",
+    "2803:f800::/32",
+    "2a06:98c0::/29",
+    "2c0f:f248::/32",
+)

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components import catalog
 from components.sdk import linode
-
-# NodeBalancers reach their backends, and only theirs, from this network of the data center.
-BALANCER_NETWORK = "192.168.255.0/24"
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def attach(
 
 def server_doors(ssh_sources: Sequence[str], ssh_addresses: Sequence[pulumi.Input[str]]) -> tuple[Door, ...]:
     """Return the doors of role servers: 443 for balancers, SSH for configured networks and the ops server."""
-    return (Door("balancers", 443, [BALANCER_NETWORK]), Door("ssh", 22, ssh_sources, ssh_addresses))
+    return (Door("balancers", 443, [catalog.BALANCER_NETWORK]), Door("ssh", 22, ssh_sources, ssh_addresses))
 
 
 def _inbound(door: Door) -> object:

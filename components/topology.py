@@ -51,7 +51,7 @@ def _distinct(what: str, key: Callable[[T], object] = lambda value: value) -> Af
     return AfterValidator(check)
 
 
-_WIDEST = {4: 8, 6: 16}  # shortest prefix, by IP version
+WIDEST = {4: 8, 6: 16}  # shortest prefix, by IP version
 
 
 def _is_cidr(value: str) -> str:
@@ -63,7 +63,7 @@ def _is_cidr(value: str) -> str:
         raise ValueError(f"'{value}' is an address; write the network, {network}")
     if network.prefixlen == 0:
         raise ValueError(f"'{value}' is the whole world; name the addresses that are yours")
-    if network.prefixlen < _WIDEST[network.version]:
+    if network.prefixlen < WIDEST[network.version]:
         raise ValueError(f"'{value}' is wider than any network that is yours; name your addresses")
     return value
 
@@ -217,6 +217,16 @@ class Alarms(Model):
     on_call: Email = Field(description="e-mail address of those on call")
 
 
+class Ceilings(Model):
+    """What the policy pack refuses to go beyond, whatever the program declares."""
+
+    plan: ServerPlan = Field(description="the dearest server plan")
+    database_plan: Annotated[str, _known("database plan", tuple(catalog.DATABASE_PLANS))] = Field(
+        description="the dearest database plan"
+    )
+    monthly: Annotated[int, Field(ge=1, le=100_000)] = Field(description="dollars a month for the whole stack")
+
+
 def _is_moment(value: str) -> str:
     try:
         labels.moment_of(value)
@@ -255,6 +265,7 @@ class Stack(Model):
     lifetime: Lifetime | None = Field(
         default=None, description="of a test environment, set by `env.up`; any other stack has none"
     )
+    ceilings: Ceilings = Field(description="what no resource, and not all together, may go beyond")
     registry: Registry = Field(description="where images come from")
     caddy: ContainerImage = Field(description="image of Caddy, the TLS front on each server, pinned by digest")
     health: Health = Field(description="how Cloudflare tells that a role works")

@@ -1,7 +1,9 @@
-"""What holds data is not lost by a slip."""
+"""What holds data is not lost by a slip, nor readable on a disk that left the data center."""
 
 from collections.abc import Iterator
 
+from policies import required
+from policies.required import Required
 from policies.resource import Resource
 from policies.rule import Context, ResourceRule
 
@@ -21,4 +23,17 @@ def protected(resource: Resource, _: Context) -> Iterator[str]:
         yield "it holds data and an update could delete it; declare it with `protect=True`"
 
 
-RULES = (ResourceRule("protection", "What holds data (databases, buckets, volumes) is protected.", protected),)
+RULES = (
+    ResourceRule("protection", "What holds data (databases, buckets, volumes) is protected.", protected),
+    required.rule(
+        "backups",
+        "Every server has daily backups.",
+        Required("linode:Instance", "backupsEnabled", value=True),
+    ),
+    required.rule(
+        "encryption",
+        "The disks of servers, and volumes, are encrypted.",
+        Required("linode:Instance", "diskEncryption", "enabled"),
+        Required("linode:Volume", "encryption", "enabled"),
+    ),
+)

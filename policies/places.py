@@ -1,6 +1,7 @@
 """Where things are: inside the stack's jurisdiction."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from components import catalog
@@ -56,10 +57,45 @@ def _regions(value: Any) -> Iterator[str]:
                 yield from _regions(each)
 
 
+@dataclass(frozen=True)
+class Capability:
+    """What a region has to have for a kind of resource, or for one of its properties where that is set."""
+
+    what: str
+    has: Callable[[catalog.Region], bool]
+    kind: str
+    property: str | None = None
+
+
+CAPABILITIES = (
+    Capability("object storage", lambda region: region.object_storage, "linode:ObjectStorageBucket"),
+    Capability("VPCs", lambda region: region.vpcs, "linode:Vpc"),
+    Capability("VPCs", lambda region: region.vpcs, "linode:NodeBalancer", "vpcs"),
+    Capability("VPCs", lambda region: region.vpcs, "linode:DatabasePostgresqlV2", "privateNetwork"),
+    Capability("VPCs", lambda region: region.vpcs, "linode:DatabaseMysqlV2", "privateNetwork"),
+)
+
+
+def capable(resource: Resource, context: Context) -> Iterator[str]:
+    """A region has what is declared in it; the API would say so half way through an update."""
+    for each in CAPABILITIES:
+        if resource.kind != each.kind or (each.property and not resource.get(each.property)):
+            continue
+        region = catalog.REGIONS.get(resource.get("region"))
+        if region and not each.has(region):
+            able = [
+                name
+                for name, known in catalog.REGIONS.items()
+                if each.has(known) and known.jurisdiction == context.settings.jurisdiction
+            ]
+            yield f"'{resource.get('region')}' has no {each.what}; these have: {', '.join(able)}"
+
+
 RULES = (
     ResourceRule(
         "jurisdiction",
         "Every resource, probe and copy is in the stack's jurisdiction, and says its region.",
         in_the_jurisdiction,
     ),
+    ResourceRule("capabilities", "A region has what is declared in it.", capable),
 )

@@ -43,7 +43,7 @@ class Resource:
     def known(self, name: str) -> list[Any]:
         """Return what is known of a property that is a list; nothing where it is not set."""
         value = self.get(name)
-        return [each for each in value if each is not UNKNOWN] if isinstance(value, list) else []
+        return [each for each in value if each not in (None, UNKNOWN)] if isinstance(value, list) else []
 
 
 def kind_of(token: str) -> str:

@@ -1,7 +1,6 @@
-"""All rules of the pack, and the table of them that people read."""
+"""All rules of the pack."""
 
-from policies import data, places
-from policies.rule import StackRule
+from policies import data, doors, places, references, spending, tags
 
-RESOURCE_RULES = (*places.RULES, *data.RULES)
-STACK_RULES: tuple[StackRule, ...] = ()
+RESOURCE_RULES = (*places.RULES, *data.RULES, *doors.RULES, *tags.RULES, *spending.RULES)
+STACK_RULES = (*doors.STACK_RULES, *references.RULES, *spending.STACK_RULES)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from components import reference, settings
+from policies import reference as policies
 from sandbox import reference as served
 from tests.configuration import ROOT, STACKS
 
@@ -30,6 +31,14 @@ def test_the_list_of_inputs_is_that_of_the_settings() -> None:
     assert documented == {
         "chat-tonic:hostKey-<environment>" if key.rpartition("hostKey-")[2] in environments else key for key in needed
     }
+
+
+def test_the_table_of_policies_is_that_of_the_pack() -> None:
+    page = (ROOT / "docs" / "policies.md").read_text()
+    written = page[page.index("<!-- rules -->\n") : page.index("<!-- /rules -->")]
+    assert written == f"<!-- rules -->\n{policies.markdown()}", (
+        "replace the table between the marks of docs/policies.md by what `python -m policies.reference` prints"
+    )
 
 
 @pytest.mark.parametrize("name", served.TABLES)

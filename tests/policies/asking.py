@@ -1,5 +1,6 @@
 """Asking a rule of the pack about resources, without the engine."""
 
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -31,3 +32,8 @@ def found_in_stack(rule: str, *every: Resource, stack: str = "us-central") -> li
     """Return the names of resources in which a rule finds something wrong, with what it is."""
     (check,) = (each.check for each in STACK_RULES if each.name == rule)
     return [(about.name if about else None, what) for about, what in check(every, context(stack))]
+
+
+def named(kind: str, name: str, sources: Mapping[str, Collection[str]] | None = None, **properties: Any) -> Resource:
+    """Return one of several resources; `sources` are the URNs that its properties come from."""
+    return Resource(kind, name, properties, f"urn:pulumi:us-central::chat-tonic::{kind}::{name}", sources=sources or {})

@@ -45,3 +45,36 @@ def test_europe_is_outside_for_a_stack_of_the_states_and_inside_for_its_own() ->
     server = resource("linode:Instance", region="de-fra-2")
     assert len(found("jurisdiction", server, "us-central")) == 1
     assert found("jurisdiction", server, "eu-frankfurt") == []
+
+
+@pytest.mark.parametrize(
+    ("about", "says"),
+    [
+        (
+            resource("linode:ObjectStorageBucket", region="us-central"),
+            "'us-central' has no object storage; these have: us-ord, us-iad, us-lax, us-mia, us-sea",
+        ),
+        (resource("linode:Vpc", region="us-central"), "'us-central' has no VPCs; these have: us-ord, us-iad"),
+        (resource("linode:NodeBalancer", region="us-central", vpcs=[{"subnetId": 1}]), "'us-central' has no VPCs"),
+        (
+            resource("linode:DatabasePostgresqlV2", region="us-central", privateNetwork={"vpcId": UNKNOWN}),
+            "'us-central' has no VPCs",
+        ),
+    ],
+)
+def test_what_a_region_does_not_have_is_refused_in_it(about: Resource, says: str) -> None:
+    (what,) = found("capabilities", about)
+    assert what.startswith(says)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        resource("linode:ObjectStorageBucket", region="us-ord"),
+        resource("linode:ObjectStorageBucket", region=UNKNOWN),
+        resource("linode:NodeBalancer", region="us-central"),
+        resource("linode:DatabasePostgresqlV2", region="us-ord", privateNetwork={"vpcId": 1}),
+    ],
+)
+def test_what_a_region_has_or_may_have_passes(about: Resource) -> None:
+    assert found("capabilities", about) == []
