@@ -2,23 +2,31 @@
 
 A backend of files has a file a lock, without a lease (pkg/v3/backend/diy/lock.go). It puts a checkpoint into its place
 at once, but not the file of attributes beside it (gocloud.dev/blob/fileblob), and half of one keeps the engine from
-reading the checkpoint. Other backends have no such files, and only the engine can read their locks: it says who holds
-one, and the command that removes it.
+reading the checkpoint. Other backends, such as a team's bucket, have no such files, and only the engine can read their
+locks: it is asked, and taking a lock away is left to people, as the engine takes every one that it finds.
 """
 
 import datetime as dt
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from components import settings
+from operations import engine
 from operations.errors import Failed
 from operations.project import Project
 
 Say = Callable[[str], None]
+
+_LOCK = re.compile(
+    r"^\s*(?P<place>\S+): created by (?P<username>.+)@(?P<hostname>\S+) \(pid (?P<pid>\d+)\) at (?P<timestamp>\S+)$",
+    re.MULTILINE,
+)
+"""How the engine tells of a lock (pkg/v3/backend/diy/lock.go)."""
 
 CLOCKS_APART = 2.0
 """Seconds by which the times of a process and of a file may differ on one host."""
@@ -34,24 +42,43 @@ def mend(project: Project, say: Say) -> None:
             say(f"{project.stack}: removed {attributes}, which a killed run left half written")
 
 
-def release_dead_lock(project: Project, say: Say) -> None:
-    """Take away the lock of an engine that was killed: of this host, and no longer there.
+def require_free_lock(project: Project, say: Say) -> None:
+    """Refuse to go on while somebody holds the stack's lock; a dead one in a folder is taken away.
 
-    That one alone, which the engine's own `cancel` can't: another run may have its lock there by now.
+    A dead lock is that of an engine of this host that was killed. That one alone is taken away, which the engine's own
+    `cancel` can't: another run may have its lock there by now.
 
     Raises:
-        Failed: somebody holds another lock.
+        Failed: somebody holds it, or nobody can take it away but people.
     """
-    for path, lock in _locks(project.state, project.stack).items() if project.state else ():
+    if project.state is None:
+        for place, lock in _told(project):
+            raise Failed(_locked(project, lock, place))
+        return
+    for path, lock in _locks(project.state, project.stack).items():
         if not _is_dead(lock):
-            who = f"{lock.get('username')}@{lock.get('hostname')} (pid {lock.get('pid')}) since {lock.get('timestamp')}"
-            raise Failed(
-                f"{project.stack}: it is locked by {who}; wait for its end. Where nothing of it runs any more, "
-                f"`pulumi cancel --stack {project.stack}` takes the lock away ({path})"
-            )
+            raise Failed(_locked(project, lock, str(path)))
         for file in (path, path.with_name(f"{path.name}.attrs")):
             file.unlink(missing_ok=True)
         say(f"{project.stack}: released the lock of a run that was killed (process {lock['pid']})")
+
+
+def _locked(project: Project, lock: Mapping[str, Any], place: str) -> str:
+    who = f"{lock.get('username')}@{lock.get('hostname')} (pid {lock.get('pid')}) since {lock.get('timestamp')}"
+    cancel = f"`pulumi cancel --stack {project.stack}` takes the lock away ({place})"
+    if _is_dead(lock):
+        return f"{project.stack}: it is locked by {who}, which was killed on this host; {cancel}, then repeat this"
+    return f"{project.stack}: it is locked by {who}; wait for its end. Where nothing of it runs any more, {cancel}"
+
+
+def _told(project: Project) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the places and contents of locks that only the engine can read.
+
+    It reads them where it takes the lock itself. Giving a stack its own name is what it refuses right after that,
+    having changed nothing; where it says something else, the next command will say it too.
+    """
+    _, _, errors = engine.answer(project, "stack", "rename", project.stack)
+    return [(lock["place"], {**lock.groupdict(), "pid": int(lock["pid"])}) for lock in _LOCK.finditer(errors)]
 
 
 def _locks(state: Path, stack: str) -> dict[Path, Mapping[str, Any]]:

@@ -95,7 +95,7 @@ def settle(project: Project) -> None:
         Refused: what was made can't be told from what was not.
         Failed: somebody holds the lock, or the engine or a cloud does not answer.
     """
-    state.release_dead_lock(project, say)
+    state.require_free_lock(project, say)
     recovery.settle(project, say)
 
 

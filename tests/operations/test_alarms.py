@@ -97,7 +97,7 @@ def test_an_incident_has_one_message_when_it_begins_and_one_when_it_is_over(
     assert first.get_content().splitlines() == [
         "us-central: the cellar is under water",
         "",
-        "Ida",
+        "It drips",
         "",
         "Since 2026-03-01 04:05 UTC.",
         "",

@@ -14,7 +14,7 @@ from tests.operations.checkout import Call, Checkout
 from tests.operations.real_clouds import HOSTS, RealClouds
 
 OUTPUTS = ["stack", "output", "--json", "--non-interactive", "--stack"]
-READS = (["stack", "output"], ["stack", "export"], ["config", "--json"])
+READS = (["stack", "output"], ["stack", "export"], ["stack", "rename"], ["config", "--json"])
 LEADING_TO_A_SANDBOX = {
     "PULUMI_DEBUG_PROVIDERS": "linode:1,cloudflare:2",
     "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",

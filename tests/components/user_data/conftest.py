@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from components import user_data
 from tests.components.user_data.network import Namespace, Network, NoNamespacesError, server_and_world
-from toolchain import caddy as caddy_tool
 from toolchain import debian
+from toolchain import tools as built_tools
 
 HOST, OTHER_HOST = "api.chat-tonic-us.example", "bots-api.chat-tonic-us.example"
 
@@ -157,7 +157,7 @@ def tools() -> debian.Tools:
 
 @pytest.fixture(scope="session")
 def caddy() -> Path:
-    return caddy_tool.ensure(print)
+    return built_tools.ensure("caddy", print)
 
 
 Put = Callable[[user_data.Server], Path]
