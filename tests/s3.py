@@ -37,10 +37,10 @@ def served(folder: Path, *buckets: str) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     keys = {"ACCESS_KEY_ID": secrets.token_hex(10), "SECRET_ACCESS_KEY": secrets.token_urlsafe(30)}
-    command = [tools.ensure("versitygw", print), "--port", f"127.0.0.1:{port}", "--region", REGION, "--quiet"]
+    command = [str(tools.ensure("versitygw", print)), "--port", f"127.0.0.1:{port}", "--region", REGION, "--quiet"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [*command, "posix", "--sidecar", metadata, objects],
+            [*command, "posix", "--sidecar", str(metadata), str(objects)],
             env={f"ROOT_{name}": value for name, value in keys.items()},
             stdout=log,
             stderr=subprocess.STDOUT,

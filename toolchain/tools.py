@@ -26,5 +26,5 @@ def version(tool: str) -> str:
     """Return the version that a tool is pinned to."""
     pinned = (gobuild.MODULES / tool / "go.mod").read_text()
     program = re.findall(r"^tool (\S+)$", pinned, re.MULTILINE)[0]
-    modules = dict(re.findall(r"^\t(\S+) v(\S+)", pinned, re.MULTILINE))
+    modules: dict[str, str] = dict(re.findall(r"^\t(\S+) v(\S+)", pinned, re.MULTILINE))
     return next(version for path, version in modules.items() if program.startswith(f"{path}/"))
