@@ -19,7 +19,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,7 +134,7 @@ def publish(folder: Path, package: str, version: str, *, reboot: bool = False) -
 
 
 def mark_sick(folder: Path, image: str, *, sick: bool = True) -> None:
-    """Has the application of an image start, and never be healthy; or takes that back."""
+    """Has the application of an image, wherever it is started from now on, not be healthy; or takes that back."""
     images.put(_own(folder) / images.SICK, image, on=sick)
 
 
@@ -167,6 +166,7 @@ def _is_all_up(fleet: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
         wanted.keys() == up.keys()
         and all(up[identity][name] == each[name] for identity, each in wanted.items() for name in ("booted", "disk"))
         and {each["ipv4"] for each in fleet["balancers"] if each["configs"]} == told["balancers"].keys()
+        and all(_listens(*endpoint) for endpoint in told["balancers"].values())
         and all(_is_judged(config, node, up, told["nodes"]) for config, node in _nodes(fleet))
     )
 
@@ -186,12 +186,17 @@ def _is_judged(
         return False
     if config["check"] == "none" or node["mode"] == "reject":  # it is not checked
         return True
-    machine, is_open = up.get(node["instance"]), False
-    with suppress(OSError):
-        if machine:
-            socket.create_connection((machine["ssh"][0], port_for(node["port"])), timeout=1).close()
-            is_open = True
+    machine = up.get(node["instance"])
+    is_open = machine is not None and _listens(machine["ssh"][0], port_for(node["port"]))
     return bool(known["status"] == ("UP" if is_open else "DOWN"))
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _is_on(instance: Mapping[str, Any]) -> bool:

@@ -162,7 +162,7 @@ class Balancers:
                 yield f"    default_backend {name}\n"
                 yield f"\nbackend {name}\n    balance {_ALGORITHMS[config['algorithm']]}\n    hash-type consistent\n"
                 if config["check"] != "none":
-                    yield f"    timeout check {_milliseconds(config['check_timeout'])}ms\n"
+                    yield f"    timeout check {config['check_timeout']}s\n"
                 for node in config["nodes"]:
                     yield f"    server {self._node(config, node)}{_initially(node) if modes else ''}\n"
 
@@ -170,7 +170,7 @@ class Balancers:
         instance = ("instance", node["instance"]) if node["instance"] else ("node", node["id"])
         where = f"{loopback(self._folder, *instance)}:{port_for(node['port'])}"
         checked = (
-            f" check inter {_milliseconds(config['check_interval'])}ms rise 1 fall {config['check_attempts']}"
+            f" check inter {int(1000 * config['check_interval'] * PACE)}ms rise 1 fall {config['check_attempts']}"
             if config["check"] != "none"
             else ""
         )
@@ -184,10 +184,6 @@ def _backend(config: Mapping[str, Any]) -> str:
 
 def _server(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     return f"{_backend(config)}/{node['id']}"
-
-
-def _milliseconds(seconds: int) -> int:
-    return int(1000 * seconds * PACE)
 
 
 def _initially(node: Mapping[str, Any]) -> str:

@@ -3,13 +3,16 @@
 import ctypes
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
+
+_FILES = 4096  # more than a process here has open
+_ROUNDS = 20
 
 MARK = "DESTDIR"
 """The variable by which what runs in a machine's sessions is found again: whose `/` it works on."""
@@ -35,21 +38,53 @@ def name(text: str) -> None:
     _LIBC.prctl(_PR_SET_NAME, text.encode()[:15], 0, 0, 0)
 
 
-def sweep(root: Path) -> None:
-    """Ends what was started in a session on the machine whose `/` is `root`, or on any below that folder.
+def keep(folder: Path) -> int:
+    """Starts a process that waits for the end of this one, however it ends, and then sweeps the folder; its id."""
+    until_it_ends, _held = os.pipe()
+    keeper = os.fork()
+    if keeper:
+        os.close(until_it_ends)  # `_held` stays open here, and nowhere else, as long as this process lives
+        return keeper
+    try:
+        os.setsid()  # it is not meant by signals to the terminal's group
+        os.dup2(until_it_ends, 3)
+        os.closerange(4, _FILES)
+        name("keeper")
+        os.read(3, 1)
+        sweep(folder)
+    finally:
+        os._exit(0)
 
-    A session's command is the child of an sshd; its own children are nobody's when that one is killed.
+
+def alone() -> None:
+    """Lets go of all files that a process which was forked has from its parent, but the standard ones."""
+    os.closerange(3, _FILES)
+
+
+def sweep(folder: Path) -> None:
+    """Ends whatever works for the machines below a folder: what sessions started, and what logs into it.
+
+    That is for what no other process answers for any more: the children of a session's command, and an sshd's own.
     """
-    mark, own = f"{MARK}={root}".encode(), os.getuid()
+    for _ in range(_ROUNDS):  # one of them may have started another meanwhile
+        found = [*_workers(folder)]
+        for process in found:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        if not found:
+            return
+
+
+def _workers(folder: Path) -> Iterator[int]:
+    mark, below = f"{MARK}={folder}/".encode(), f"{folder}/"
     for process in Path("/proc").iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         try:
-            if process.stat().st_uid != own:
+            if process.stat().st_uid != os.getuid():
                 continue
             variables = (process / "environ").read_bytes().split(b"\0")
-        except OSError:  # it has ended meanwhile
+            if any(each.startswith(mark) for each in variables) or str((process / "fd/2").readlink()).startswith(below):
+                yield int(process.name)
+        except OSError:  # it has ended meanwhile, or has no standard error
             continue
-        if any(each == mark or each.startswith(mark + b"/") for each in variables):
-            with suppress(ProcessLookupError):
-                os.kill(int(process.name), signal.SIGKILL)

@@ -24,9 +24,10 @@ from toolchain import debian
 from toolchain.debian import Tools
 
 _LOOKS_EVERY = 0.2  # seconds
-_REBOOT_TAKES = 0.5  # seconds, here; a server takes a minute
+_REBOOT_TAKES = 0.3  # seconds, here; a server takes a minute
 _HOLDS = 10.0  # seconds that a verdict on a node counts; given again well before
 _RUNNING = "running"
+_DISK = "disk"  # the file that says whose disk a machine's folder is
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
@@ -44,7 +45,6 @@ def follow(folder: Path) -> None:
         own = folder / FOLDER
         own.mkdir(mode=0o700, exist_ok=True)
         os.chdir(own)
-        children.sweep(own)  # what one that was killed left
         host = _Host(own, debian.ensure(print, NEEDED))
         gc.freeze()  # what is here is shared with the machines as long as nobody writes on it
         locks.announce(lock, {"pid": os.getpid()})
@@ -81,6 +81,7 @@ class _Host:
         self._playing: dict[str, _Playing] = {}
         self._told = ""
         self._balancers = Balancers(folder, tools)
+        self._keeper = children.keep(folder)
         self._judged: tuple[float, dict[str, str]] = (0.0, {})
         programs.install(folder / machine.BIN, tools, machine.PLAYED)
 
@@ -92,7 +93,8 @@ class _Host:
             return
         wanted = {each["id"]: each for each in fleet["instances"]}
         for identity in [each for each in self._playing if each not in wanted]:
-            self._remove(self._playing.pop(identity))
+            self._off(self._playing.pop(identity))
+        self._clear({each["label"] for each in wanted.values()})
         self._bear([each for each in wanted.values() if each["status"] == _RUNNING and each["disk"]], control)
         for identity, instance in wanted.items():
             if identity in self._playing:
@@ -108,6 +110,8 @@ class _Host:
             self._off(playing)
         self._balancers.end()
         children.sweep(self._folder)
+        os.kill(self._keeper, signal.SIGKILL)
+        os.waitpid(self._keeper, 0)
         (self._folder / ENDPOINTS).unlink(missing_ok=True)
 
     def _bear(self, running: list[Mapping[str, Any]], control: Control) -> None:
@@ -123,7 +127,7 @@ class _Host:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
             births.write(folder / "root", user_data.get(instance["id"]))
-            (folder / "disk").write_text(_disk_of(instance))
+            (folder / _DISK).write_text(_disk_of(instance))
         for instance in running:
             identity = instance["id"]
             self._playing.setdefault(identity, _Playing(instance, loopback(self._folder, "instance", identity)))
@@ -148,6 +152,7 @@ class _Host:
         code = 1
         try:
             children.tied(parent)()
+            children.alone()
             machine.run(folder, playing.address, self._tools)
             code = 0
         finally:
@@ -159,20 +164,24 @@ class _Host:
             os.kill(playing.pid, signal.SIGKILL)
             os.waitpid(playing.pid, 0)
             playing.pid = None
-            children.sweep(self._folder / playing.instance["label"] / "root")
+            children.sweep(self._folder / playing.instance["label"])
 
     def _bury(self) -> None:
         """Notes which machines are off: they come back in a moment."""
+        if os.waitpid(self._keeper, os.WNOHANG)[0]:
+            self._keeper = children.keep(self._folder)
         for playing in self._playing.values():
             if playing.pid and os.waitpid(playing.pid, os.WNOHANG)[0]:
                 playing.pid = None
                 playing.returns = time.monotonic() + _REBOOT_TAKES
                 (self._folder / playing.instance["label"] / machine.UP).unlink(missing_ok=True)
-                children.sweep(self._folder / playing.instance["label"] / "root")
+                children.sweep(self._folder / playing.instance["label"])
 
-    def _remove(self, playing: _Playing) -> None:
-        self._off(playing)
-        shutil.rmtree(self._folder / playing.instance["label"], ignore_errors=True)
+    def _clear(self, labels: set[str]) -> None:
+        """Removes the files of servers that are no more: secrets are among them."""
+        for file in self._folder.glob(f"*/{_DISK}"):
+            if file.parent.name not in labels:
+                shutil.rmtree(file.parent, ignore_errors=True)
 
     def _judge(self, verdicts: dict[str, str], control: Control) -> None:
         """Tells the model what its nodes really are."""
@@ -212,7 +221,7 @@ class _Host:
 
 def _disk(folder: Path) -> str:
     """Which disk a machine's files are those of."""
-    file = folder / "disk"
+    file = folder / _DISK
     return file.read_text() if file.exists() else ""
 
 

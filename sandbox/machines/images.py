@@ -8,10 +8,10 @@ from pathlib import Path
 from sandbox.machines.commands import Command, Ended, parted, unknown
 
 SICK, LOST = "sick-images.json", "lost-images.json"
-"""Lists of images: the application of one starts and is never healthy; the other cannot be pulled."""
+"""Lists of images: the application of the first starts, and is not healthy; the others cannot be pulled."""
 
 PULLED = "images.json"
-_TAKES = 0.3  # seconds that a pull takes, here
+_TAKES = 0.2  # seconds that a pull takes, here
 
 
 def listed(file: Path) -> list[str]:

@@ -28,6 +28,7 @@ UP = "up"
 BIN = "bin"  # the folder of the stand-ins, beside those of the machines
 PLAYED = ("apt", "apt-cache", "apt-get", "dpkg", "dpkg-query", "podman", "ss", "systemctl", "uname")
 _OFF_WITHIN = 5.0
+_ANSWERS_FOR = 0.1  # seconds from `systemctl reboot`, which does not wait for it, to the end
 
 
 def run(folder: Path, address: str, tools: Tools) -> None:
@@ -92,11 +93,9 @@ class _Machine:
         control.close()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._systemd.halt(), _OFF_WITHIN)
-        children.sweep(self._root)
 
     async def _reboot(self) -> None:
-        self._off.set()
-        await asyncio.sleep(_OFF_WITHIN)  # who asked for it is gone before it is answered
+        asyncio.get_running_loop().call_later(_ANSWERS_FOR, self._off.set)
 
     def _listen(self) -> None:
         listener = sshd.listen(self._sshd.address)

@@ -1,6 +1,7 @@
 """A machine's systemd units. What caddy and the gate do is modelled; the application answers real requests.
 
-All times are the servers' own, shortened by PACE: what takes a server ten seconds takes here two.
+What is asked again and again is asked at the servers' own intervals, shortened by PACE. How long an answer may take is
+not shortened: this machine may be busy.
 """
 
 import asyncio
@@ -18,10 +19,10 @@ from sandbox.machines.addresses import port_for
 from sandbox.machines.commands import Command, Ended, parted, unknown
 from sandbox.machines.images import Images
 
-PACE = 0.2
+PACE = 0.1
 
-_STARTS = 0.3  # seconds, here
-_GRACE = 10.0 * PACE  # Caddy's grace_period
+_STARTS = 0.2  # seconds, here
+_GRACE = 2.0  # seconds, here; Caddy's grace_period has ten
 ACTIVE = "active"
 
 
@@ -106,27 +107,28 @@ class App(Unit):
         self._shown: dict[str, object] = {}
         self.port = 0
         self._health = ""
-        self._image = ""
+        self._status = 200
 
     async def begin(self) -> None:
         """Reads its files, gets its image, and listens."""
-        self._image = variables(self._root / "etc/chat-tonic/app-image.env").get("IMAGE", "")
+        image = variables(self._root / "etc/chat-tonic/app-image.env").get("IMAGE", "")
         file = self._root / "etc/chat-tonic/app.env"
         environment = variables(file)
-        if not self._image or not environment.get("PORT", "").isdigit():
+        if not image or not environment.get("PORT", "").isdigit():
             raise FailedUnitError("app: no IMAGE in app-image.env, or no PORT in app.env")
-        pulled = await self._images.run(self._image)
+        pulled = await self._images.run(image)
         if pulled.code:
             raise FailedUnitError(pulled.errors)
         await asyncio.sleep(_STARTS)
         self.port = int(environment["PORT"])
         url = variables(self._root / "etc/chat-tonic/gate.env").get("URL", "")
         self._health = f"/{url.split('/', 3)[3]}" if url.count("/") > 2 else "/healthz"  # noqa: PLR2004
+        self._status = 503 if self._images.is_sick(image) else 200
         self._shown = {
             "server": (self._root / "etc/hostname").read_text().strip(),
             "environment": environment.get("CHAT_TONIC_ENVIRONMENT", ""),
             "role": environment.get("CHAT_TONIC_ROLE", ""),
-            "image": self._image,
+            "image": image,
             # Which settings it was started with, and no secret of them.
             "settings": hashlib.sha256(file.read_bytes()).hexdigest()[:12],
             "started": time.time(),
@@ -142,7 +144,7 @@ class App(Unit):
     async def _answer(self, request: web.Request) -> web.Answer:
         path = request.path.partition("?")[0]
         if path == self._health:
-            return web.Answer(503 if self._images.is_sick(self._image) else 200, {"image": self._image})
+            return web.Answer(self._status, self._shown)
         if path.startswith("/wait/"):  # for who wants a request that takes a while
             with suppress(ValueError):
                 await asyncio.sleep(min(60.0, float(path.removeprefix("/wait/"))))
@@ -195,7 +197,7 @@ class Gate(Unit):
         try:
             port, path = known["URL"].split("/", 3)[2].rpartition(":")[2], known["URL"].split("/", 3)[3]
             interval, timeout, failures = (int(known[name]) for name in ("INTERVAL", "TIMEOUT", "FAILURES"))
-            ask = (self._address, int(port), f"/{path}", timeout * PACE)
+            ask = (self._address, int(port), f"/{path}", float(timeout))
         except (KeyError, IndexError, ValueError):
             raise FailedUnitError("gate: gate.env lacks URL, INTERVAL, TIMEOUT or FAILURES") from None
         await self._look(ask, failures)
@@ -251,14 +253,14 @@ class Systemd:
         options, words = parted(arguments, valued=("-p", "--property"))
         verb, *names = words or [""]
         known = [name if "." in name else f"{name}.service" for name in names]
-        if verb == "reboot":
-            await self._reboot()
         if verb in _ACTS and known:
             return await self._act(verb, known)
         asks = {"is-active": self._is_active, "show": self._show}
         if verb in asks:
             return asks[verb](known, options)
-        return Ended() if verb == "daemon-reload" else unknown("systemctl", arguments)
+        if verb == "reboot":
+            await self._reboot()
+        return Ended() if verb in ("daemon-reload", "reboot") else unknown("systemctl", arguments)
 
     async def _act(self, verb: str, names: Sequence[str]) -> Ended:
         for name in names:

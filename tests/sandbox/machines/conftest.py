@@ -2,14 +2,15 @@
 
 import base64
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components import user_data
-from sandbox import machines
+from sandbox import locks, machines, process
 from sandbox.machines import Endpoint
 from tests.components.user_data.conftest import ssh_key
 from tests.sandbox import bodies
@@ -76,26 +77,49 @@ class Fleet:
     def root(self, label: str) -> Path:
         return self.folder / machines.FOLDER / label / "root"
 
+    def process(self, name: str) -> int:
+        """The process of a machine, or another of the same host; 0 where there is none."""
+        host = locks.holder(self.folder / process.MACHINES_LOCK)
+        children = Path(f"/proc/{host['pid']}/task/{host['pid']}/children").read_text() if host else ""
+        named = {Path(f"/proc/{each}/comm").read_text().strip(): int(each) for each in children.split()}
+        return named.get(name, 0)
+
     def log_in(
         self, label: str, *command: str, script: str = "", key: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """What a command, given a script to read, does on a machine: with OpenSSH's own client and the pinned key."""
+        return subprocess.run(
+            self._client(label, key, command), input=script, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    @contextmanager
+    def session(self, label: str, command: str) -> Iterator[subprocess.Popen[str]]:
+        """A session in which a command runs: it has begun, and is there until it ends."""
+        client = self._client(label, None, [f"echo begun; {command}"])
+        with subprocess.Popen(client, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+            try:
+                assert session.stdout
+                assert session.stdout.readline() == "begun\n"
+                yield session
+            finally:
+                session.kill()
+
+    def _client(self, label: str, key: Path | None, command: Sequence[str]) -> list[str]:
         at = self.ssh_of(label)
         known = self.folder / "known_hosts"
         known.write_text(f"[{at.host}]:{at.port} {self.known}\n")
-        options = ["StrictHostKeyChecking=yes", f"UserKnownHostsFile={known}", "IdentitiesOnly=yes", "BatchMode=yes"]
-        return subprocess.run(
-            [
-                *("ssh", "-F", "none", "-p", str(at.port), "-i", str(key or self.folder / machines.KEY)),
-                *(word for option in options for word in ("-o", option)),
-                *("-o", "LogLevel=ERROR", f"{at.user}@{at.host}", *command),
-            ],
-            input=script,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        options = (
+            "StrictHostKeyChecking=yes",
+            f'UserKnownHostsFile="{known}"',
+            "IdentitiesOnly=yes",
+            "BatchMode=yes",
+            "LogLevel=ERROR",
         )
+        return [
+            *("ssh", "-F", "none", "-p", str(at.port), "-i", str(key or self.folder / machines.KEY)),
+            *(word for option in options for word in ("-o", option)),
+            *(f"{at.user}@{at.host}", *command),
+        ]
 
     def run(self, label: str, script: str) -> subprocess.CompletedProcess[str]:
         """What a script of operations does on a machine."""

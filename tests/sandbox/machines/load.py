@@ -39,7 +39,7 @@ class Load:
     def more(self, requests: int = 40, within: float = 20.0) -> Counter[str]:
         """Waits for so many answers more; who gave them."""
         with self._guard:
-            assert self.failed == []
+            assert not self.failed, f"{len(self.failed)} requests failed, first by {self.failed[0]}"
             before = self.answered.copy()
             self._guard.wait_for(lambda: self.failed or self.answered.total() >= before.total() + requests, within)
             return self.answered - before

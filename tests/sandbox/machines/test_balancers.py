@@ -122,6 +122,7 @@ def test_a_node_is_down_while_its_application_is_not_well(fleet: Balanced) -> No
         assert fleet.run("api-1", "systemctl restart app.service").returncode == 0
         eventually(lambda: fleet.status("api-1"), "DOWN")
         machines.mark_sick(fleet.folder, IMAGE, sick=False)
+        assert fleet.run("api-1", "systemctl restart app.service").returncode == 0
         eventually(lambda: fleet.status("api-1"), "UP")
         fleet.mode("api-1", "accept")
         eventually(lambda: set(load.more()), {"api-1", "api-2"})
