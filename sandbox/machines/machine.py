@@ -72,6 +72,7 @@ class _Machine:
             Unit("nftables.service", reloads=True),
             Ssh(key, self._sshd.loaded_key, self._listen, self._close),
             Unit("unattended-upgrades.service"),
+            Unit("reboot-window.timer"),
         ]
         if (self._root / "etc/systemd/system/app.service").exists():
             app = App(self._root, address, images)
