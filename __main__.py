@@ -1,20 +1,24 @@
 """The program that Pulumi runs: load the settings, build the region, export what operations need."""
 
+import datetime as dt
 from pathlib import Path
 
 import pulumi
 
-from components import settings
-from components.inputs import Inputs, deployed_generations
+from components import parity, settings
+from components.inputs import Inputs, deployed_outputs
 from components.region import Region, RegionArgs
 
 name, config = pulumi.get_stack(), pulumi.Config(settings.PROJECT)
 stack = settings.resolve(Path(__file__).parent, name, config.get_object("stack"))
-settings.check_step(name, stack, deployed_generations())
+deployed = deployed_outputs()
+settings.check_step(name, stack, deployed.get("generations") or {})
 region = Region("region", RegionArgs(name, stack, Inputs(stack)))
 
 pulumi.export("hosts", settings.hosts(stack))
 pulumi.export("generations", settings.generations(stack))
+record = parity.record(parity.comparable(stack), deployed.get(parity.OUTPUT) or {}, dt.datetime.now(dt.UTC))
+pulumi.export(parity.OUTPUT, record)
 pulumi.export("ops", region.ops.address if region.ops else None)
 pulumi.export("servers", {each: environment.servers for each, environment in region.environments.items()})
 pulumi.export("balancers", {each: environment.balancers for each, environment in region.environments.items()})

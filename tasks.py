@@ -136,6 +136,24 @@ def drift(_: Context, stack: str, sandbox: bool = False, json: bool = False, ala
         _end(code)
 
 
+@task(help={"sandbox": SANDBOX, "json": JSON, "alarm": ALARM})
+def parity(_: Context, sandbox: bool = False, json: bool = False, alarm: bool = False) -> None:
+    """Compare US with EU, and a primary site with its standby; ends with 7 where they differ and nobody wants it."""
+    from operations import alarms, console
+    from operations import parity as comparison
+
+    with alarms.Job(ROOT, "parity", "all", alarm, sandbox) as job:
+        code, pairs = comparison.report(ROOT, on_sandbox=sandbox)
+        comparison.tell(job, pairs)
+        if json:
+            print(json_format.dumps(pairs, indent=2))
+        else:
+            console.show(comparison.table(pairs))
+            for line in comparison.notes(pairs):
+                console.say(line)
+        _end(code)
+
+
 @task(help={"stack": STACK, "json": JSON})
 def cost(_: Context, stack: str, json: bool = False) -> None:
     """Show what a stack costs a month."""
@@ -183,7 +201,7 @@ def sandbox_status(_: Context, json: bool = False) -> None:
     print(json_format.dumps(sandbox.data(status), indent=2) if json else sandbox.describe(status))
 
 
-namespace = Collection(demo, test, lint, bench, setup, preview, up, destroy, drift, cost)
+namespace = Collection(demo, test, lint, bench, setup, preview, up, destroy, drift, parity, cost)
 namespace.add_collection(
     Collection("sandbox", start=sandbox_start, stop=sandbox_stop, reset=sandbox_reset, status=sandbox_status)
 )

@@ -1,6 +1,7 @@
 """The inputs of a stack that are not in the topology: ids, certificates and secrets, from Pulumi's configuration."""
 
 import time
+from typing import Any
 
 import pulumi
 
@@ -42,8 +43,8 @@ class Inputs:
         return outfit.keys(self.plain("authorizedKeys"))
 
 
-def deployed_generations() -> dict[str, dict[str, dict[str, str]]]:
-    """Return the stack's own output `generations` as the last update left it; empty before the first.
+def deployed_outputs() -> dict[str, Any]:
+    """Return the stack's own outputs as the last update left them; none before the first.
 
     The engine's `readStackOutputs` is what a StackReference asks; asked directly, its answer is there before the first
     resource is declared, so that a step that leaves no proved servers is refused before anything is created.
@@ -54,17 +55,16 @@ def deployed_generations() -> dict[str, dict[str, dict[str, str]]]:
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     for _ in range(_ATTEMPTS - 1):
         try:
-            return _generations(name)
+            return _outputs(name)
         except Exception:  # noqa: BLE001 - the SDK raises nothing narrower
             time.sleep(_PAUSE)
-    return _generations(name)
+    return _outputs(name)
 
 
 # An update writes the state while this reads it, on a `file://` backend in pieces: it may be found half written.
 _ATTEMPTS, _PAUSE = 20, 0.1  # seconds
 
 
-def _generations(stack: str) -> dict[str, dict[str, dict[str, str]]]:
+def _outputs(stack: str) -> dict[str, Any]:
     answer = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value or {}
-    deployed: dict[str, dict[str, dict[str, str]]] = answer.get("outputs", {}).get("generations") or {}
-    return deployed
+    return dict(answer.get("outputs") or {})

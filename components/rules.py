@@ -268,6 +268,8 @@ def stacks_fit_together(name: str, stack: Stack, others: Mapping[str, Stack]) ->
                 ("zone",),
                 f"the zone '{stack.zone}' is also that of the stack '{other_name}'; each has its own",
             )
+    if stack.parity.peer == name:
+        yield ("parity", "peer"), "it is this very stack; name the one that it is kept like"
     pools = {each_name: _pools(each) for each_name, each in {**others, name: stack}.items()}
     if sum(pools.values()) > catalog.MAX_POOLS and pools[name]:
         counts = ", ".join(f"{each} {count}" for each, count in sorted(pools.items()) if count)

@@ -152,6 +152,10 @@ def resolve(root: Path, stack: str, differences: object) -> Stack:
             except ConfigurationError:
                 continue  # its own problem, reported when it is that stack's turn
     _refuse(overlay.problem(key, what) for key, what in rules.stacks_fit_together(stack, settings, others))
+    peer, known = settings.parity.peer, stack_names(root)
+    if peer and peer not in known:
+        what = f"there is no stack '{peer}'; {reference.nearest(peer, known)}"
+        _refuse([overlay.problem(("parity", "peer"), what)])
     return settings
 
 

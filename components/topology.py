@@ -82,6 +82,10 @@ ContainerImage = Annotated[
     ),
 ]
 Email = Annotated[str, _matching(r"[^@\s,;<>\"]{1,64}@([\w-]+\.)+[\w-]{2,}", "an e-mail address")]
+StackName = Annotated[str, _matching(r"[A-Za-z0-9._-]+", "a stack's name")]
+KeyPattern = Annotated[
+    str, _matching(r"[a-z0-9_.*-]+", "a dotted key such as environments.production.groups.api.count")
+]
 ServerPlan = Annotated[str, _known("plan", tuple(catalog.PLANS))]
 ServerImage = Annotated[str, _known("image", catalog.SERVER_IMAGES)]
 RegionName = Annotated[str, _known("region", tuple(catalog.REGIONS))]
@@ -246,6 +250,20 @@ class Lifetime(Model):
     )
 
 
+class Parity(Model):
+    """What a stack is kept like, and which differences are wanted."""
+
+    peer: StackName | None = Field(
+        default=None, description="stack that this one is compared with: of the other jurisdiction, or its primary site"
+    )
+    wanted: Annotated[tuple[KeyPattern, ...], _distinct("key")] = Field(
+        default=(), description="keys in which the two may differ; * stands for any part of one"
+    )
+    largest_age: Annotated[int, Field(ge=0, le=365)] = Field(
+        description="days after which a difference that nobody wants is too old"
+    )
+
+
 class Stack(Model):
     """A stack, whole: `platform.yaml` with the stack file's differences laid over it."""
 
@@ -274,6 +292,7 @@ class Stack(Model):
         description="operating system image of each generation, by number; a new image is a new generation"
     )
     reboots: Reboots = Field(description="when servers reboot by themselves, where an update needs it")
+    parity: Parity = Field(description="which stack it is kept like, for `parity`")
     roles: Annotated[dict[Name, Role], Field(min_length=1)] = Field(description="what servers can be")
     environments: Annotated[dict[Name, Environment], Field(min_length=1)] = Field(
         description="the stack file names those that the stack has, and their differences"

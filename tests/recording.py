@@ -136,7 +136,7 @@ class _Cloud(mocks.Mocks):
             case "cloudflare:index/getIpRanges:getIpRanges":
                 return RANGES
             case "pulumi:pulumi:readStackOutputs":
-                return {"name": args.args["name"], "outputs": {"generations": self._deployed}}
+                return {"name": args.args["name"], "outputs": self._deployed}
         raise AssertionError(f"the program called {args.token}, which no test expects")
 
 
@@ -150,7 +150,8 @@ def run(
 ) -> Program:
     """Run the program for a stack file of a folder, and return what it registered.
 
-    `inputs` are the values of what the file does not hold: certificates, keys, ids.
+    `inputs` are the values of what the file does not hold: certificates, keys, ids. `deployed` are the stack's outputs
+    as the last update left them.
     """
     differences = document.read(root / f"Pulumi.{stack}.yaml")["config"][stack_settings.STACK_KEY]
     secret = [each.key for each in stack_settings.required_inputs(stack_settings.load(root, stack)) if each.secret]

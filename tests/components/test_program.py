@@ -360,7 +360,7 @@ def test_a_second_generation_stands_beside_the_first(tmp_path: Path) -> None:
     root = copy_of_the_committed_files(tmp_path / "root")
     change_platform(root, {"generations.2": "linode/debian13"})
     change_stack(root, "test", {"environments.internal.groups.api.generations": [1, 2]})
-    program = run("test", inputs_of(root, "test"), root, deployed=committed("test")[0].exports["generations"])
+    program = run("test", inputs_of(root, "test"), root, deployed=committed("test")[0].exports)
     images = {each.inputs["label"]: each.inputs["image"] for each in program.of("Instance") if "-api-" in each.name}
     assert images == {"test-int-api-g1-1": "linode/debian12", "test-int-api-g2-1": "linode/debian13"}
     nodes = [each.inputs["label"] for each in program.of("NodeBalancerNode") if "-api-" in each.name]
@@ -372,7 +372,7 @@ def test_the_program_refuses_to_swap_generations_before_it_declares_anything(tmp
     change_platform(root, {"generations.2": "linode/debian13"})
     change_stack(root, "test", {"environments.internal.groups.api.generations": [2]})
     with pytest.raises(settings.ConfigurationError, match="adds 2 and removes 1 in one step"):
-        run("test", inputs_of(root, "test"), root, deployed=committed("test")[0].exports["generations"])
+        run("test", inputs_of(root, "test"), root, deployed=committed("test")[0].exports)
 
 
 def test_the_program_refuses_a_missing_input_before_it_declares_anything() -> None:
