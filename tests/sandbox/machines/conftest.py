@@ -44,6 +44,7 @@ class Fleet:
             "host_key": self.host_key,
             "authorized_keys": (machines.login(self.folder),),
             "ssh_sources": ("203.0.113.0/24",),
+            "reboot_window": "Mon *-*-* 07:20:00 UTC",
             "role": "api",
             "environment": "production",
             "image": IMAGE,
