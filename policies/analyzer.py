@@ -5,7 +5,7 @@ program, and pass a whole resource over at the first value that is not known. do
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -47,14 +47,21 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
 
     def GetAnalyzerInfo(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ARG002, N802
         """List the rules. They take no configuration: nobody lowers one from outside the pack."""
-        rules: tuple[ResourceRule | StackRule, ...] = (*RESOURCE_RULES, *STACK_RULES)
+        listed: dict[Any, Sequence[ResourceRule | StackRule]] = {
+            analyzer_pb2.POLICY_TYPE_RESOURCE: RESOURCE_RULES,
+            analyzer_pb2.POLICY_TYPE_STACK: STACK_RULES,
+        }
         return analyzer_pb2.AnalyzerInfo(
             name=NAME,
             version=VERSION,
             policies=[
                 analyzer_pb2.PolicyInfo(
-                    name=rule.name, description=rule.promise, enforcementLevel=analyzer_pb2.MANDATORY
+                    name=rule.name,
+                    description=rule.promise,
+                    enforcementLevel=analyzer_pb2.MANDATORY,
+                    policy_type=form,
                 )
+                for form, rules in listed.items()
                 for rule in rules
             ],
         )
@@ -63,7 +70,12 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         """Learn the stack, from the same configuration as the program."""
         try:
             differences = json.loads(request.config.get(settings.STACK_KEY, "null"))
-            self._context = Context(request.stack, settings.resolve(self._root, request.stack, differences))
+            self._context = Context(
+                request.stack,
+                settings.resolve(self._root, request.stack, differences),
+                zone_id=request.config.get(f"{settings.PROJECT}:cloudflareZoneId"),
+                account_id=request.config.get(f"{settings.PROJECT}:cloudflareAccountId"),
+            )
         except settings.ConfigurationError as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return analyzer_pb2.AnalyzerStackConfigureResponse()

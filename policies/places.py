@@ -57,6 +57,18 @@ def _regions(value: Any) -> Iterator[str]:
                 yield from _regions(each)
 
 
+def in_the_own_zone(resource: Resource, context: Context) -> Iterator[str]:
+    """P7: a jurisdiction has a zone of its own; nothing of a stack touches another's."""
+    if not resource.kind.startswith("cloudflare:"):
+        return
+    for name, key, own in (
+        ("zoneId", "cloudflareZoneId", context.zone_id),
+        ("accountId", "cloudflareAccountId", context.account_id),
+    ):
+        if (value := resource.get(name)) not in (None, UNKNOWN, own):
+            yield f"its `{name}` is '{value}', and the stack's is '{own}'; use the stack's `chat-tonic:{key}`"
+
+
 @dataclass(frozen=True)
 class Capability:
     """What a region has to have for a kind of resource, or for one of its properties where that is set."""
@@ -97,5 +109,6 @@ RULES = (
         "Every resource, probe and copy is in the stack's jurisdiction, and says its region.",
         in_the_jurisdiction,
     ),
+    ResourceRule("zone", "What is made at Cloudflare is in the stack's own zone and account.", in_the_own_zone),
     ResourceRule("capabilities", "A region has what is declared in it.", capable),
 )

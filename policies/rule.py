@@ -9,10 +9,12 @@ from policies.resource import Resource
 
 @dataclass(frozen=True)
 class Context:
-    """The stack that a run is for: its name, and its settings as the program reads them."""
+    """The stack that a run is for: its name, its settings as the program reads them, and its ids at Cloudflare."""
 
     stack: str
     settings: Stack
+    zone_id: str | None = None
+    account_id: str | None = None
 
 
 @dataclass(frozen=True)

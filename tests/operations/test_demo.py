@@ -31,8 +31,16 @@ def test_changes_and_what_the_engine_says_to_people_are_kept_for_a_failure() -> 
     followed.take(event("resourcePreEvent", op="same"))
     followed.take(event("resourcePreEvent", op="update"))
     followed.take(json.dumps({"diagnosticEvent": {"severity": "error", "message": "Label must be unique\n"}}))
+    followed.take(
+        json.dumps({"policyEvent": {"message": "Every server has daily backups.\n", "policyName": "backups"}})
+    )
     followed.take("error: no changes were expected\n")
-    assert followed.said == [f"update {URN}", "Label must be unique", "error: no changes were expected"]
+    assert followed.said == [
+        f"update {URN}",
+        "Label must be unique",
+        "Every server has daily backups.",
+        "error: no changes were expected",
+    ]
 
 
 def test_debug_messages_which_may_hold_secrets_are_not_kept() -> None:

@@ -14,7 +14,7 @@ from tests.configuration import ROOT
 @cache
 def context(stack: str = "us-central") -> Context:
     """Return what the rules know of a committed stack."""
-    return Context(stack, settings.load(ROOT, stack))
+    return Context(stack, settings.load(ROOT, stack), zone_id="e" * 32, account_id="d" * 32)
 
 
 def resource(kind: str, **properties: Any) -> Resource:

@@ -48,6 +48,18 @@ def test_europe_is_outside_for_a_stack_of_the_states_and_inside_for_its_own() ->
 
 
 @pytest.mark.parametrize(
+    ("name", "own", "key"), [("zoneId", "e", "cloudflareZoneId"), ("accountId", "d", "cloudflareAccountId")]
+)
+def test_what_is_at_cloudflare_is_in_the_stacks_own_zone_and_account(name: str, own: str, key: str) -> None:
+    assert found("zone", resource("cloudflare:LoadBalancer", **{name: "f" * 32})) == [
+        f"its `{name}` is '{'f' * 32}', and the stack's is '{own * 32}'; use the stack's `chat-tonic:{key}`"
+    ]
+    assert found("zone", resource("cloudflare:LoadBalancer", **{name: own * 32})) == []
+    assert found("zone", resource("cloudflare:LoadBalancer", **{name: UNKNOWN})) == []
+    assert found("zone", resource("linode:Instance", **{name: "f" * 32})) == []
+
+
+@pytest.mark.parametrize(
     ("about", "says"),
     [
         (
