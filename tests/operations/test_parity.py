@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import components.parity
 from components import settings
 from operations import alarms, engine, parity, runs
 from tests.configuration import REMOVED, change_platform, change_stack
@@ -44,6 +45,11 @@ class Sites:
 def bring_up(root: Path, stack: str) -> None:
     (project,) = runs.for_sandbox(root, {stack: settings.load(root, stack)})
     engine.ask(project, "up", "--yes", "--skip-preview")
+
+
+def record(root: Path, stack: str) -> dict[str, Any]:
+    (project,) = runs.for_sandbox(root, {stack: settings.load(root, stack)})
+    return dict(engine.outputs(project)[components.parity.OUTPUT])
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +129,7 @@ def test_a_difference_may_be_wanted_and_a_pattern_that_matches_none_is_said(site
 
 
 def test_a_difference_that_is_deployed_ages_until_the_other_follows_and_alarms_when_it_is_too_old(sites: Sites) -> None:
+    before = record(sites.root, US)
     change_platform(sites.root, {RETRIES: 1})
     began = dt.datetime.now(dt.UTC).replace(microsecond=0)
     bring_up(sites.root, US)
@@ -130,6 +137,7 @@ def test_a_difference_that_is_deployed_ages_until_the_other_follows_and_alarms_w
     (found,) = pair["differences"]
     assert code == 7
     assert (found["key"], found["files"], found["deployed"]) == (RETRIES, {EU: 1, US: 1}, {EU: 2, US: 1})
+    assert {key for key, held in record(sites.root, US).items() if held != before[key]} == {RETRIES}
     since = dt.datetime.fromisoformat(found["since"])
     assert began <= since <= dt.datetime.now(dt.UTC)
     assert (found["age"], found["too_old"]) == (0.0, False)
