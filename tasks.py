@@ -22,6 +22,7 @@ LOCAL_STATE = "accept a state that only this machine has"
 ADOPT = "take over what exists under the label of something to be made, and belongs to no stack"
 JSON = "print JSON"
 ALARM = "tell the board and those on call what is wrong, that it failed, and when that is over"
+OWNER = "whose it is; without it, whose git's user.email or the machine's user says"
 
 # Short flags made up from first letters change their meaning whenever a flag is added.
 task = partial(invoke_task, auto_shortflags=False)
@@ -201,7 +202,71 @@ def sandbox_status(_: Context, json: bool = False) -> None:
     print(json_format.dumps(sandbox.data(status), indent=2) if json else sandbox.describe(status))
 
 
+@task(
+    help={
+        "name": "what it is called: 1 to 7 characters a-z, 0-9",
+        "ttl": "how long it lives from now, such as 90m, 8h or 2d; 8h unless it has an end already",
+        "allow": "network that reaches it, in CIDR; can be repeated. Without it, those that reach the test stack",
+        "owner": OWNER,
+        "sandbox": SANDBOX,
+        "yes": YES,
+        "local_state": LOCAL_STATE,
+    },
+    iterable=["allow"],
+)
+def env_up(
+    _: Context,
+    name: str,
+    ttl: str = "",
+    allow: list[str] | None = None,
+    owner: str = "",
+    sandbox: bool = False,
+    yes: bool = False,
+    local_state: bool = False,
+) -> None:
+    """Bring a test environment of your own up, or go on with it: shows its cost and the plan, and asks."""
+    from operations import updates
+    from operations.environments import lifecycle
+
+    wanted = lifecycle.Wanted(name, ttl, tuple(allow or ()), owner)
+    _end(lifecycle.up(ROOT, wanted, updates.Agreed(yes, local_state), on_sandbox=sandbox))
+
+
+@task(help={"sandbox": SANDBOX, "json": JSON})
+def env_list(_: Context, sandbox: bool = False, json: bool = False) -> None:
+    """Show the test environments: age, owner, cost so far, end; also those whose state is missing."""
+    from operations import console
+    from operations.environments import report
+
+    found = report.report(ROOT, on_sandbox=sandbox)
+    if json:
+        print(json_format.dumps(found, indent=2))
+    else:
+        console.show(report.table(found))
+
+
+@task(help={"name": "its name", "owner": OWNER, "sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE})
+def env_down(
+    _: Context, name: str, owner: str = "", sandbox: bool = False, yes: bool = False, local_state: bool = False
+) -> None:
+    """End a test environment: shows what goes away, and asks."""
+    from operations import updates
+    from operations.environments import lifecycle
+
+    _end(lifecycle.down(ROOT, name, owner, updates.Agreed(yes, local_state), on_sandbox=sandbox))
+
+
+@task(help={"sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE})
+def env_sweep(_: Context, sandbox: bool = False, yes: bool = False, local_state: bool = False) -> None:
+    """End the test environments that are over their time: shows what goes away, and asks."""
+    from operations import updates
+    from operations.environments import lifecycle
+
+    _end(lifecycle.sweep(ROOT, updates.Agreed(yes, local_state), on_sandbox=sandbox))
+
+
 namespace = Collection(demo, test, lint, bench, setup, preview, up, destroy, drift, parity, cost)
 namespace.add_collection(
     Collection("sandbox", start=sandbox_start, stop=sandbox_stop, reset=sandbox_reset, status=sandbox_status)
 )
+namespace.add_collection(Collection("env", up=env_up, list=env_list, down=env_down, sweep=env_sweep))

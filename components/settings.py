@@ -26,8 +26,10 @@ __all__ = [
     "Problem",
     "Stack",
     "check_step",
+    "differences",
     "generations",
     "hosts",
+    "lay_over",
     "load",
     "missing_inputs",
     "refuse_placeholders",
@@ -136,6 +138,15 @@ def load(root: Path, stack: str) -> Stack:
     return resolve(root, stack, config.get(STACK_KEY))
 
 
+def differences(root: Path, stack: str) -> dict[str, Any]:
+    """Return what a stack's file says that it differs in, as it stands there.
+
+    Raises:
+        ConfigurationError: the file is missing or unreadable.
+    """
+    return dict(_stack_config(root, stack).get(STACK_KEY) or {})
+
+
 def resolve(root: Path, stack: str, differences: object) -> Stack:
     """Lay a stack's differences over `platform.yaml` in a folder, and check the result with the other stacks there.
 
@@ -157,6 +168,13 @@ def resolve(root: Path, stack: str, differences: object) -> Stack:
         what = f"there is no stack '{peer}'; {reference.nearest(peer, known)}"
         _refuse([overlay.problem(("parity", "peer"), what)])
     return settings
+
+
+def lay_over(below: Any, above: Any) -> Any:
+    """Return a value with another one laid over it: mappings key by key, anything else is replaced."""
+    if isinstance(below, dict) and isinstance(above, dict):
+        return {**below, **{key: lay_over(below.get(key), value) for key, value in above.items()}}
+    return above
 
 
 def required_inputs(stack: Stack) -> tuple[Input, ...]:
@@ -383,11 +401,11 @@ class _Overlay:
 
     def _merged(self) -> dict[str, Any]:
         """Lay over; of the platform's environments a stack has those that it names."""
-        merged: dict[str, Any] = _lay_over({**self.platform, "environments": None}, self.differences)
+        merged: dict[str, Any] = lay_over({**self.platform, "environments": None}, self.differences)
         if named := _section(self.differences, "environments"):
             known = _section(self.platform, "environments")
             merged["environments"] = {
-                name: _lay_over(known[name], {} if value is None else value)
+                name: lay_over(known[name], {} if value is None else value)
                 for name, value in named.items()
                 if name in known
             }
@@ -407,12 +425,6 @@ def _has(document_: object, key: tuple[str, ...]) -> bool:
             return False
         document_ = document_[part]
     return True
-
-
-def _lay_over(below: Any, above: Any) -> Any:
-    if isinstance(below, dict) and isinstance(above, dict):
-        return {**below, **{key: _lay_over(below.get(key), value) for key, value in above.items()}}
-    return above
 
 
 def _json(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Changing single values of the files that people write, so that all else in them stays: comments, order, style."""
+"""Changing single values of the files that people write, so that all else in them stays, and writing files whole."""
 
 import json
 import os
@@ -33,6 +33,16 @@ def write(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(text, encoding="utf-8")
     draft.chmod(path.stat().st_mode)
+    draft.replace(path)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
     draft.replace(path)
 
 

@@ -14,7 +14,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from operations import clouds, engine
+from operations import clouds, engine, state
 from operations.clouds import Found
 from operations.errors import Failed, Refused
 from operations.project import Project
@@ -110,8 +110,7 @@ def without_stack(project: Project, found: Iterable[Found]) -> list[Found]:
     left = list(found)
     if not left:
         return left
-    names = [each["name"].rpartition("/")[2] for each in json.loads(engine.ask(project, "stack", "ls", "--json"))]
-    for stack in dict.fromkeys((project.stack, *names)):
+    for stack in dict.fromkeys((project.stack, *state.stacks(project))):
         if left:  # reading a state takes a moment: the others' are read only where something is left
             known = {(each["type"], each.get("id")) for each in engine.resources(replace(project, stack=stack))}
             left = [each for each in left if (each.type, each.id) not in known]

@@ -30,9 +30,9 @@ def for_up(root: Path, stacks: Stacks, *, on_sandbox: bool, local_state: bool) -
     return _for_update(root, stacks, (checks.configuration, *_to_change(local_state)), on_sandbox=on_sandbox)
 
 
-def for_clouds(root: Path, stacks: Stacks, *, on_sandbox: bool) -> list[Project]:
-    """Return the projects whose tokens open the clouds, to look at what is there; raises as `for_preview` does."""
-    return for_sandbox(root, stacks) if on_sandbox else _of_real_state(root, stacks, (checks.state,))
+def for_clouds(root: Path, stacks: Stacks, *, on_sandbox: bool, local_state: bool = True) -> list[Project]:
+    """Return the projects whose tokens open the clouds, to see what is there; raises as `for_preview` does."""
+    return for_sandbox(root, stacks) if on_sandbox else _of_real_state(root, stacks, _to_change(local_state))
 
 
 def for_destroy(root: Path, stacks: Stacks, *, on_sandbox: bool, local_state: bool) -> list[Project]:

@@ -23,7 +23,7 @@ import yaml
 
 from components import settings
 from components.settings import Stack
-from operations import engine, throwaway
+from operations import edits, engine, throwaway
 from operations.errors import Failed
 from operations.project import Apis, Project, read_project_file, without_real
 from sandbox import machines, process
@@ -129,10 +129,12 @@ def project(root: Path, name: str, stack: Stack, found: Engine, say: Callable[[s
     with cache.held(folder, say):  # another stack's run may be preparing at this moment
         for each in (folder / BACKEND, home.parent, home):
             each.mkdir(mode=0o700, exist_ok=True)
-        _write(folder / BACKEND / MARK, "The state of runs with --sandbox. A run for real refuses to use it.\n")
-        _write(folder / "Pulumi.yaml", project_file)
+        edits.write_private(
+            folder / BACKEND / MARK, "The state of runs with --sandbox. A run for real refuses to use it.\n"
+        )
+        edits.write_private(folder / "Pulumi.yaml", project_file)
         if not (folder / PASSPHRASE).exists():
-            _write(folder / PASSPHRASE, secrets.token_urlsafe(32))
+            edits.write_private(folder / PASSPHRASE, secrets.token_urlsafe(32))
         _configure(prepared, stack)
     return prepared
 
@@ -192,7 +194,7 @@ def _configure(prepared: Project, stack: Stack) -> None:
     is_tracked = not prepared.stack.startswith(settings.TEST_ENVIRONMENT)
     said = yaml.safe_load((prepared.root / path.name).read_text(encoding="utf-8")) if is_tracked else before
     config = {FLAG: "true", settings.STACK_KEY: said["config"][settings.STACK_KEY], **kept, **plain}
-    _write(path, _yaml({**before, "config": config}))
+    edits.write_private(path, _yaml({**before, "config": config}))
     # Where the engine's file backend keeps a state (pkg/v3/backend/diy).
     if not (prepared.folder / BACKEND / ".pulumi" / "stacks" / settings.PROJECT / f"{prepared.stack}.json").exists():
         engine.ask(prepared, "stack", "init", "--no-select")
@@ -203,13 +205,3 @@ def _configure(prepared: Project, stack: Stack) -> None:
 
 def _yaml(content: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(content), sort_keys=False)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)

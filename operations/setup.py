@@ -19,7 +19,20 @@ import yaml
 
 from components import settings
 from components.settings import PROJECT, STACK_KEY, Input, Problem, Stack
-from operations import checks, clouds, credentials, edits, engine, mail, preflight, questions, runs, scopes, stacks
+from operations import (
+    checks,
+    clouds,
+    credentials,
+    edits,
+    engine,
+    inputs,
+    mail,
+    preflight,
+    questions,
+    runs,
+    scopes,
+    stacks,
+)
 from operations.console import say, show
 from operations.errors import Failed, Refused
 from operations.preflight import Result
@@ -259,18 +272,9 @@ class _Setup:
             raise ValueError("\n".join(wrong))
 
     def _set(self, key: str, value: str) -> None:
-        """Set an input through the engine, which encrypts secrets; it works on a copy, as it may be interrupted."""
         needed = self._needed(key)
         needed.check(value)
-        path = self.project.stack_file
-        draft = path.with_name(f".{path.name}.{os.getpid()}.yaml")
-        try:
-            draft.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-            secrecy = "--secret" if needed.secret else "--plaintext"
-            engine.ask(self.project, "config", "set", secrecy, "--raw", "--config-file", str(draft), key, text=value)
-            edits.write(path, draft.read_text(encoding="utf-8"))
-        finally:
-            draft.unlink(missing_ok=True)
+        inputs.put(self.project, needed, value)
         say(f"{self.name}: {key} is set")
 
     def _needed(self, key: str) -> Input:

@@ -11,12 +11,13 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from components import settings
-from operations import engine
+from operations import console, engine
 from operations.errors import Failed
 from operations.project import Project
 
@@ -32,14 +33,39 @@ CLOCKS_APART = 2.0
 """Seconds by which the times of a process and of a file may differ on one host."""
 
 
+ATTEMPTS, PAUSE = 20, 0.1  # seconds
+
+
 def mend(project: Project, say: Say) -> None:
-    """Remove half written attributes of the stack's checkpoint, where no engine is writing them: it needs none."""
-    if project.state is None or any(not _is_dead(lock) for lock in _locks(project.state, project.stack).values()):
+    """Remove half written attributes of checkpoints, where no engine is writing them: it needs none.
+
+    Those of all stacks, for with half of one it does not even say which stacks there are.
+    """
+    if project.state is None:
         return
-    for attributes in (project.state / ".pulumi" / "stacks" / settings.PROJECT).glob(f"{project.stack}.json*.attrs"):
-        if not _read(attributes):
+    for attributes in (project.state / ".pulumi" / "stacks" / settings.PROJECT).glob("*.json*.attrs"):
+        stack = attributes.name.partition(".json")[0]
+        if not _read(attributes) and all(_is_dead(lock) for lock in _locks(project.state, stack).values()):
             attributes.unlink(missing_ok=True)
-            say(f"{project.stack}: removed {attributes}, which a killed run left half written")
+            say(f"{stack}: removed {attributes}, which a killed run left half written")
+
+
+def stacks(project: Project) -> list[str]:
+    """Return the names of all stacks that the backend has.
+
+    Raises:
+        Failed: the engine does not say.
+    """
+    mend(project, console.say)
+    asked = ("stack", "ls", "--json")
+    for _ in range(ATTEMPTS - 1):
+        code, output, _ = engine.answer(project, *asked)
+        if code == 0:
+            break
+        time.sleep(PAUSE)  # another stack's run may be writing its attributes at this moment
+    else:
+        output = engine.ask(project, *asked)
+    return [each["name"].rpartition("/")[2] for each in json.loads(output)]
 
 
 def require_free_lock(project: Project, say: Say) -> None:

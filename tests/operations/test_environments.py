@@ -1,0 +1,438 @@
+"""Test environments by the real engine on the sandbox: made, listed, cut off, gone on with and ended, by any means."""
+
+import datetime as dt
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import linode_api4
+import pytest
+import requests
+import yaml
+
+from components import labels, settings
+from operations import credentials, engine, sandbox
+from operations.environments import files, names
+from operations.errors import Refused
+from operations.project import Project
+from sandbox import process
+from tests.configuration import ROOT, change_stack
+from tests.operations.checkout import Checkout
+from tests.operations.real_clouds import RealClouds
+
+BALANCER = "linode:index/nodeBalancer:NodeBalancer"
+OBJECTS = {"instances": 4, "nodebalancers": 4, "firewalls": 5, "databases": 1, "groups": 4}
+PATHS = {
+    "instances": "/linode/instances",
+    "nodebalancers": "/nodebalancers",
+    "firewalls": "/networking/firewalls",
+    "databases": "/databases/postgresql/instances",
+    "groups": "/placement/groups",
+}
+TAGGED = ("instances", "nodebalancers", "firewalls")
+LONG_AGO = "2020-01-01t00.00.00z"
+
+
+@dataclass
+class World:
+    """A checkout and what its sandbox holds, as the official client sees it."""
+
+    checkout: Checkout
+    before: dict[str, bytes]
+
+    @property
+    def folder(self) -> Path:
+        return self.checkout.root / sandbox.FOLDER
+
+    def client(self) -> linode_api4.LinodeClient:
+        running, known = process.status(self.folder), process.tokens(self.folder)
+        assert running is not None
+        return linode_api4.LinodeClient(known.linode_platform, base_url=running.linode_url)
+
+    def objects(self, name: str) -> dict[str, list[dict[str, Any]]]:
+        """Return what bears the label of an environment, by kind."""
+        client = self.client()
+        prefix = f"{names.label_of(name)}-"
+        found = {kind: client.get(f"{path}?page_size=500")["data"] for kind, path in PATHS.items()}
+        return {kind: [each for each in some if each["label"].startswith(prefix)] for kind, some in found.items()}
+
+    def counts(self, name: str) -> dict[str, int]:
+        return {kind: len(some) for kind, some in self.objects(name).items()}
+
+    def listed(self) -> dict[str, dict[str, Any]]:
+        ended = self.checkout.run("env.list", "--sandbox", "--json")
+        assert ended.code == 0, ended.errors
+        return {each["name"]: each for each in json.loads(ended.output)}
+
+    def kill_in_the_middle(self, *arguments: str) -> None:
+        """Run a task, and kill all of it as soon as a balancer is being made."""
+        self._control("PUT", [{"what": "hold_after", "where": f"Create {BALANCER}", "seconds": 60, "count": 1}])
+        with subprocess.Popen(
+            self.checkout.command(*arguments),
+            cwd=self.checkout.root,
+            env=self.checkout.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as running:
+            until = time.monotonic() + 120
+            while not self._control("GET")[0]["struck"]:
+                assert running.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            os.killpg(running.pid, signal.SIGKILL)
+        self._control("PUT", [])
+
+    def lose_state(self, name: str) -> None:
+        for path in (self.folder / sandbox.BACKEND / ".pulumi" / "stacks").rglob(f"{names.stack_of(name)}.*"):
+            path.unlink()
+
+    def lose_file(self, name: str) -> None:
+        (self.folder / settings.stack_file(names.stack_of(name))).unlink()
+
+    def let_end(self, name: str) -> None:
+        """Write into the tags that the environment's end is long ago."""
+        client = self.client()
+        for kind in TAGGED:
+            for each in self.objects(name)[kind]:
+                tags = [tag if not tag.startswith("ends:") else f"ends:{LONG_AGO}" for tag in each["tags"]]
+                client.put(f"{PATHS[kind]}/{each['id']}", data={"tags": tags})
+
+    def _control(self, method: str, body: Any = None) -> Any:
+        running, known = process.status(self.folder), process.tokens(self.folder)
+        assert running is not None
+        headers = {"Authorization": f"Bearer {known.control}"}
+        return requests.request(method, f"{running.control_url}/faults", json=body, headers=headers, timeout=10).json()
+
+
+@pytest.fixture(scope="module")
+def world(sandbox_checkout: Checkout) -> World:
+    """A sandbox with Ana's environment, which lives for eight hours."""
+    before = tracked(sandbox_checkout)
+    began = time.monotonic()
+    ended = sandbox_checkout.run(
+        "env.up", "ana", "--allow", "198.51.100.0/24", "--allow", "203.0.113.7/32", "--sandbox", "--yes", *by("ana")
+    )
+    print(f"env.up took {time.monotonic() - began:.1f} s")
+    assert ended.code == 0, ended.output + ended.errors
+    assert "84.00 dollars a month, 1.01 for 8h" in ended.errors
+    assert "reachable from 198.51.100.0/24, 203.0.113.7/32 only" in ended.errors
+    return World(sandbox_checkout, before)
+
+
+def by(owner: str) -> tuple[str, str]:
+    return ("--owner", owner)
+
+
+def tracked(checkout: Checkout) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in checkout.root.iterdir() if path.is_file()}
+
+
+def test_an_environment_is_as_small_as_the_catalog_lets_it_be_and_whole(world: World) -> None:
+    assert world.counts("ana") == OBJECTS
+    objects = world.objects("ana")
+    assert {(each["type"], each["backups"]["enabled"]) for each in objects["instances"]} == {("g6-nanode-1", True)}
+    assert [(each["type"], each["cluster_size"]) for each in objects["databases"]] == [("g6-nanode-1", 1)]
+
+
+def test_whose_it_is_and_when_it_ends_is_in_the_tags_and_parses_back(world: World) -> None:
+    tags = [tuple(each["tags"]) for kind in TAGGED for each in world.objects("ana")[kind]]
+    assert all({"stack:env-ana", "owner:ana"} <= set(each) for each in tags)
+    (ends,) = {tag.removeprefix("ends:") for each in tags for tag in each if tag.startswith("ends:")}
+    left = labels.moment_of(ends) - dt.datetime.now(dt.UTC)
+    assert dt.timedelta(hours=7, minutes=45) < left <= dt.timedelta(hours=8)
+
+
+def test_it_is_reachable_from_the_given_addresses_only(world: World) -> None:
+    for firewall in world.objects("ana")["firewalls"]:
+        opened = {address for rule in firewall["rules"]["inbound"] for address in rule["addresses"]["ipv4"]}
+        assert opened - {"192.168.255.0/24"} == {"198.51.100.0/24", "203.0.113.7/32"}
+        assert firewall["rules"]["inbound_policy"] == "DROP"
+
+
+def test_the_list_tells_age_owner_cost_and_end(world: World) -> None:
+    ana = world.listed()["ana"]
+    assert {key: ana[key] for key in ("owner", "over", "objects", "monthly", "state", "file")} == {
+        "owner": "ana",
+        "over": False,
+        "objects": sum(OBJECTS.values()),
+        "monthly": 84.0,
+        "state": True,
+        "file": True,
+    }
+    assert ana["so_far"] == 0.126  # the first hour of each is begun
+    assert dt.datetime.fromisoformat(ana["began"]) < dt.datetime.fromisoformat(ana["ends"])
+    ended = world.checkout.run("env.list", "--sandbox")
+    assert [word for word in ended.output.split() if word in {"ana", "84.00", "known"}] == [
+        "ana",
+        "ana",
+        "84.00",
+        "known",
+    ]
+
+
+def test_tracked_files_stay_byte_for_byte_and_no_committed_stack_is_added(world: World) -> None:
+    assert tracked(world.checkout) == world.before
+    assert settings.stack_names(world.checkout.root) == ["eu-frankfurt", "test", "us-central"]
+
+
+@pytest.mark.parametrize("arguments", [("env.up", "ana"), ("env.down", "ana")])
+def test_what_is_somebody_elses_is_refused(world: World, arguments: tuple[str, str]) -> None:
+    ended = world.checkout.run(*arguments, "--sandbox", "--yes", *by("bob"))
+    assert ended.code == 2
+    assert ended.errors.startswith("ana: it is ana's; ")
+    assert world.counts("ana") == OBJECTS
+
+
+def test_an_environment_that_never_was_can_not_be_ended(world: World) -> None:
+    ended = world.checkout.run("env.down", "anna", "--sandbox", "--yes")
+    assert ended.code == 2
+    assert ended.errors == "there is no test environment 'anna'; the nearest known one is 'ana'\n"
+
+
+def test_a_run_that_fails_before_it_made_anything_leaves_nothing(world: World) -> None:
+    program = world.checkout.root / "__main__.py"
+    whole = program.read_bytes()
+    program.write_bytes(whole + b'\nraise SystemExit("the program is broken")\n')
+    try:
+        ended = world.checkout.run("env.up", "eve", "--sandbox", "--yes", *by("eve"))
+    finally:
+        program.write_bytes(whole)
+    assert ended.code not in (0, 2)
+    assert world.counts("eve") == dict.fromkeys(OBJECTS, 0)
+    assert list(world.listed()) == ["ana"]
+    assert not (world.folder / "Pulumi.env-eve.yaml").exists()
+
+
+def test_a_killed_run_is_listed_and_another_goes_on_with_it(world: World) -> None:
+    world.kill_in_the_middle("env.up", "bob", "--sandbox", "--yes", "--ttl", "2h", *by("bob"))
+    before = world.listed()["bob"]
+    assert (before["owner"], before["state"], before["over"]) == ("bob", True, False)
+    assert 0 < before["objects"] < sum(OBJECTS.values())
+    ended = world.checkout.run("env.up", "bob", "--sandbox", "--yes", *by("bob"))
+    assert ended.code == 0, ended.output + ended.errors
+    assert world.counts("bob") == OBJECTS
+    ends = labels.moment(dt.datetime.fromisoformat(before["ends"]))
+    assert {f"ends:{ends}" in each["tags"] for kind in TAGGED for each in world.objects("bob")[kind]} == {True}
+
+
+def test_a_sweep_ends_what_is_over_by_state_and_by_tags_and_touches_nothing_else(world: World) -> None:
+    world.kill_in_the_middle("env.up", "carl", "--sandbox", "--yes", "--ttl", "1s", *by("carl"))
+    world.lose_file("carl")  # as on a machine that has only what is committed
+    world.lose_state("bob")
+    world.lose_file("bob")
+    world.let_end("bob")
+    # They look like Bob's, and bear no tag, or the stack of somebody else's.
+    client, region = world.client(), {"region": "us-central"}
+    alike = [
+        ("/nodebalancers", client.post("/nodebalancers", data={"label": "xbob-a-other", **region})["id"]),
+        ("/nodebalancers", client.post("/nodebalancers", data={"label": "bob-a-api", **region})["id"]),
+    ]
+    listed = world.listed()
+    assert {name: (each["over"], each["state"]) for name, each in listed.items()} == {
+        "ana": (False, True),
+        "bob": (True, False),
+        "carl": (True, True),
+    }
+    assert listed["bob"]["owner"] == "bob"
+    untouched = world.objects("ana")
+
+    ended = world.checkout.run("env.sweep", "--sandbox", "--yes")
+
+    assert ended.code == 0, ended.output + ended.errors
+    assert "bob: ended. It cost 0.13 dollars.\n" in ended.errors
+    assert "carl: ended." in ended.errors
+    assert "ana" not in {line.partition(":")[0] for line in ended.errors.splitlines()}
+    assert world.objects("ana") == untouched
+    assert world.counts("carl") == dict.fromkeys(OBJECTS, 0)
+    assert world.counts("bob") == {**dict.fromkeys(OBJECTS, 0), "nodebalancers": 1}
+    for path, identity in alike:
+        assert client.get(f"{path}/{identity}")["id"] == identity
+        client.delete(f"{path}/{identity}")
+
+
+def test_what_can_not_be_gone_on_with_from_here_is_refused_and_can_be_ended(world: World) -> None:
+    world.lose_file("ana")
+    ended = world.checkout.run("env.up", "ana", "--sandbox", "--yes", *by("ana"))
+    assert ended.code == 2
+    assert ended.errors == (
+        "ana: it exists, and its stack file is not here; choose another name, or end it: "
+        "`./inv env.down ana --sandbox`\n"
+    )
+    ended = world.checkout.run("env.down", "ana", "--sandbox", "--yes", *by("ana"))
+    assert ended.code == 0, ended.output + ended.errors
+    assert world.counts("ana") == dict.fromkeys(OBJECTS, 0)
+    assert world.listed() == {}
+    assert tracked(world.checkout) == world.before
+
+
+@pytest.mark.parametrize(
+    "arguments", [("env.up", "ana"), ("env.down", "ana"), ("env.sweep",)], ids=lambda each: each[0]
+)
+def test_what_changes_a_cloud_needs_a_terminal_or_yes(checkout: Checkout, arguments: tuple[str, ...]) -> None:
+    ended = checkout.run(*arguments, "--sandbox")
+    assert ended.code == 2
+    assert ended.errors.endswith(f"./inv {' '.join(arguments)} --sandbox --yes\n")
+    assert checkout.calls() == []
+
+
+@pytest.mark.parametrize("name", ["test", "production", "prod", "us", "eu-frankfurt", "bots", "internal", "all", "ops"])
+def test_a_reserved_name_is_refused(name: str) -> None:
+    with pytest.raises(Refused, match=f"'{name}' is a reserved name"):
+        names.check(ROOT, name)
+
+
+@pytest.mark.parametrize("name", ["", "eightlet", "Ana", "a-b", "a b", "ä", "../x"])
+def test_a_name_that_labels_have_no_room_or_no_letters_for_is_refused(name: str) -> None:
+    with pytest.raises(Refused, match="choose 1 to 7 characters a-z, 0-9"):
+        names.check(ROOT, name)
+
+
+def test_the_longest_name_has_room_in_every_label() -> None:
+    lifetime = {"owner": "o" * names.OWNER_LENGTH, "ends": LONG_AGO}
+    stack = settings.resolve(ROOT, "env-longest", files.differences(ROOT, "longest", lifetime))
+    assert stack.label == "xlongest"
+    names.check(ROOT, "longest")
+
+
+@pytest.mark.parametrize(
+    ("ttl", "length"),
+    [("30s", dt.timedelta(seconds=30)), ("90m", dt.timedelta(minutes=90)), ("14d", dt.timedelta(days=14))],
+)
+def test_a_time_to_live_is_a_number_and_a_unit(ttl: str, length: dt.timedelta) -> None:
+    assert names.lifetime(ttl) == length
+
+
+@pytest.mark.parametrize("ttl", ["8", "h", "0h", "-1h", "1w", "8 h", "15d", "999999d"])
+def test_a_time_to_live_that_is_none_or_too_long_is_refused(ttl: str) -> None:
+    with pytest.raises(Refused, match=f"--ttl {ttl}: "):
+        names.lifetime(ttl)
+
+
+@pytest.mark.parametrize(("given", "owner"), [("ana", "ana"), ("Ana.Example", "ana.example"), ("-Ana Ö!", "ana")])
+def test_an_owner_is_written_as_a_tag_takes_it(given: str, owner: str) -> None:
+    assert names.owner(ROOT, given) == owner
+
+
+def test_without_an_owner_it_is_whose_git_address_it_is(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "config", "user.email", "maria@chat-tonic.example"], cwd=tmp_path, check=True)
+    assert names.owner(tmp_path, "") == "maria"
+
+
+def test_an_environment_is_closed_whatever_the_test_stack_is(checkout: Checkout) -> None:
+    change_stack(
+        checkout.root,
+        "test",
+        {
+            "zone": "chat-tonic-test.example",
+            "alarms": {"board": "board@chat-tonic.example", "on_call": "call@chat-tonic.example"},
+            "ops": {},
+            "copies": {},
+            "environments": {"internal": {"publish": "proxied", "groups": {"api": {"count": 3}}}, "bot-testing": {}},
+        },
+    )
+    made = files.differences(checkout.root, "ana", {"owner": "ana", "ends": LONG_AGO})
+    stack = settings.resolve(checkout.root, "env-ana", made)
+    assert (stack.zone, stack.ops, stack.copies, stack.alarms) == (None, None, None, None)
+    assert {each.publish for each in stack.environments.values()} == {"none"}
+    assert {(group.count, group.plan) for _, _, _, group in stack.groups()} == {(1, "g6-nanode-1")}
+    assert {(each.database.plan, each.database.copies) for each in stack.environments.values()} == {
+        ("g6-nanode-1", False)
+    }
+    assert stack.jurisdiction == "us"
+
+
+@pytest.fixture
+def real_files(tmp_path: Path) -> tuple[Project, Project]:
+    """The test stack's project and an environment's beside it, with the real engine and a state of their own."""
+    for name in ("Pulumi.yaml", "platform.yaml", "Pulumi.test.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    found = engine.ensure(lambda _: None)
+    (tmp_path / "state").mkdir()
+    environment = {
+        **os.environ,
+        **found.environment,
+        "PULUMI_HOME": str(tmp_path / "home"),
+        "PULUMI_BACKEND_URL": (tmp_path / "state").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "made up",
+    }
+    test = Project(tmp_path, tmp_path, "test", found.pulumi, environment, sandbox=False)
+    files.make_stack(test, test)
+    return test, files.beside(test, "ana")
+
+
+def test_on_real_accounts_the_inputs_are_the_test_stacks_and_the_host_keys_its_own(
+    real_files: tuple[Project, Project],
+) -> None:
+    test, ana = real_files
+    for key, text in (("linode:token", "secret token"), ("chat-tonic:hostKey-internal", credentials.host_key())):
+        engine.ask(test, "config", "set", "--secret", "--raw", key, text=text)
+    engine.ask(test, "config", "set", "--plaintext", "chat-tonic:pullCa", "a certificate")
+    made = files.differences(test.root, "ana", {"owner": "ana", "ends": LONG_AGO})
+    files.make_stack(ana, test)
+    files.declare(ana, made)
+    stack = settings.resolve(test.root, "env-ana", made)
+    files.fill_in(ana, stack, test)
+
+    written = ana.stack_file.read_bytes()
+    config = yaml.safe_load(written)["config"]
+    assert config["chat-tonic:stack"] == made
+    assert config["chat-tonic:pullCa"] == "a certificate"
+    assert b"secret token" not in written
+    given, own = files._values(test), files._values(ana)
+    assert own["linode:token"] == "secret token"
+    assert own["chat-tonic:hostKey-internal"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert own["chat-tonic:hostKey-internal"] != given["chat-tonic:hostKey-internal"]
+    assert ana.stack_file.stat().st_mode & 0o077 == 0
+    files.declare(ana, made)
+    files.fill_in(ana, stack, test)
+    assert yaml.safe_load(ana.stack_file.read_bytes()) == yaml.safe_load(written)
+
+
+def test_on_real_accounts_it_is_brought_up_in_a_stack_and_a_file_of_its_own(
+    checkout: Checkout, hosts: RealClouds
+) -> None:
+    checkout.make_real("test")
+    # As an earlier run left it: the engine here only notes what it is to set.
+    shutil.copy(checkout.root / "Pulumi.test.yaml", checkout.root / "Pulumi.env-ana.yaml")
+    change_stack(checkout.root, "env-ana", {"label": "xana", "lifetime": {"owner": "ana", "ends": LONG_AGO}})
+    checkout.reach(hosts, "test")
+    checkout.use_idle_engine(**{"config_env-ana": checkout.standing["config_test"]}, stack_ls=(0, "[]"))
+    before = tracked(checkout)
+    ended = checkout.run("env.up", "ana", "--yes", *by("ana"))
+    assert ended.code == 0, ended.errors
+    after = tracked(checkout)
+    made = yaml.safe_load(after["Pulumi.env-ana.yaml"])["config"]["chat-tonic:stack"]
+    assert {name for name in after if after[name] != before[name]} == {"Pulumi.env-ana.yaml"}
+    assert made["lifetime"]["owner"] == "ana"
+    assert made["admin_sources"] == ["8.8.8.0/24"]
+    assert [call.arguments[-1] for call in checkout.calls() if call.arguments[0] == "up"] == ["env-ana"]
+    assert not [call for call in checkout.calls() if call.arguments[:2] == ["stack", "rm"]]
+
+
+def test_on_real_accounts_the_tags_are_enough_to_end_one_from_a_machine_without_its_file(
+    checkout: Checkout, hosts: RealClouds
+) -> None:
+    checkout.make_real("test")
+    checkout.reach(hosts, "test")
+    checkout.use_idle_engine(stack_ls=(0, "[]"))
+    client = linode_api4.LinodeClient(hosts.tokens.linode_platform, base_url=hosts.sandbox.linode_url)
+    tags = ["stack:env-zoe", "owner:zoe", f"ends:{LONG_AGO}"]
+    over = client.post("/nodebalancers", data={"label": "xzoe-a-api", "region": "us-central", "tags": tags})
+    other = client.post("/nodebalancers", data={"label": "xyan-a-api", "region": "us-central", "tags": tags})
+    try:
+        ended = checkout.run("env.sweep", "--yes")
+        assert ended.code == 0, ended.errors
+        left = {each["id"] for each in client.get("/nodebalancers?page_size=500")["data"]}
+        assert (over["id"] in left, other["id"] in left) == (False, True)
+        assert f"zoe: deleted NodeBalancer xzoe-a-api ({over['id']}), which no state knew\n" in ended.errors
+    finally:
+        client.delete(f"/nodebalancers/{other['id']}")
