@@ -21,6 +21,7 @@ YES = "do not ask"
 LOCAL_STATE = "accept a state that only this machine has"
 ADOPT = "take over what exists under the label of something to be made, and belongs to no stack"
 JSON = "print JSON"
+MACHINES = "have real processes play its servers and balancers: SSH, HTTP, HAProxy"
 ALARM = "tell the board and those on call what is wrong, that it failed, and when that is over"
 OWNER = "whose it is; without it, whose git's user.email or the machine's user says"
 
@@ -167,12 +168,15 @@ def cost(_: Context, stack: str, json: bool = False) -> None:
         console.show(costs.table(report))
 
 
-@task()
-def sandbox_start(_: Context) -> None:
+@task(help={"machines": MACHINES})
+def sandbox_start(_: Context, machines: bool = False) -> None:
     """Start the sandbox, a local Linode and Cloudflare."""
-    from operations import sandbox
+    from operations import console, sandbox
 
-    print(sandbox.describe(sandbox.start(ROOT)))
+    started = sandbox.start(ROOT)
+    if machines:
+        sandbox.play(ROOT, console.say)
+    print(sandbox.describe(started))
 
 
 @task()
@@ -195,7 +199,7 @@ def sandbox_reset(_: Context) -> None:
 
 @task(help={"json": JSON})
 def sandbox_status(_: Context, json: bool = False) -> None:
-    """Show whether the sandbox runs, and where."""
+    """Show whether the sandbox runs, and where; and its machines."""
     from operations import sandbox
 
     status = sandbox.status(ROOT)

@@ -29,11 +29,13 @@ from operations.project import Apis, Project, read_project_file, without_real
 from sandbox import machines, process
 from toolchain import cache
 from toolchain.engine import Engine
+from toolchain.progress import CommandError
 
 FOLDER = ".sandbox"
 BACKEND = "backend"
 PASSPHRASE = "passphrase"  # noqa: S105 - the name of its file
 MARK = "this-is-a-sandbox"
+_NO_MACHINES = "No machines play its servers; ./inv sandbox.start --machines starts them."
 FLAG = f"{settings.PROJECT}:sandbox"
 
 
@@ -49,8 +51,19 @@ def start(root: Path) -> process.Running:
         return process.start(folder, sorted(_zones(root)), found.latency if found else 0.0)
 
 
+def play(root: Path, say: Callable[[str], None]) -> machines.Machines:
+    """Start the local clouds of a checkout, and machines for all that runs there; return where they are.
+
+    Raises:
+        Failed: the clouds or the machines don't start.
+    """
+    start(root)
+    with _reported():
+        return machines.start(root / FOLDER, say)
+
+
 def stop(root: Path) -> None:
-    """Stop the local clouds, if they run; what they hold stays.
+    """Stop the local clouds and their machines, if they run; what they hold stays.
 
     Raises:
         Failed: they don't stop.
@@ -82,14 +95,18 @@ def data(running: process.Running | None) -> dict[str, Any]:
     """Return a status for programs."""
     if running is None:
         return {"running": False}
-    return {"running": True, **dataclasses.asdict(running), "file": str(running.file)}
+    played = machines.status(running.file.parent)
+    told = {**dataclasses.asdict(played), "key": str(played.key)} if played else None
+    return {"running": True, **dataclasses.asdict(running), "file": str(running.file), "machines": told}
 
 
 def describe(running: process.Running | None) -> str:
     """Return a status for people."""
     if running is None:
         return "The sandbox does not run; ./inv sandbox.start starts it."
-    return f"The sandbox runs: {running.providers} (process {running.pid}), {running.file}"
+    played = machines.status(running.file.parent)
+    told = f"Machines play {len(played.ssh)} servers and {len(played.balancers)} balancers." if played else _NO_MACHINES
+    return f"The sandbox runs: {running.providers} (process {running.pid}), {running.file}\n{told}"
 
 
 def has_stack(root: Path, name: str) -> bool:
@@ -152,7 +169,7 @@ def is_sandbox_backend(url: str, relative_to: Path) -> bool:
 def _reported() -> Iterator[None]:
     try:
         yield
-    except process.SandboxError as error:
+    except (process.SandboxError, CommandError) as error:
         raise Failed(str(error)) from None
 
 

@@ -27,6 +27,7 @@ from toolchain.debian import Tools
 UP = "up"
 BIN = "bin"  # the folder of the stand-ins, beside those of the machines
 PLAYED = ("apt", "apt-cache", "apt-get", "dpkg", "dpkg-query", "podman", "ss", "systemctl", "uname")
+_SS_LETTERS = {"--no-header": "H", "--numeric": "n", "--tcp": "t"}
 _OFF_WITHIN = 5.0
 _ANSWERS_FOR = 0.1  # seconds from `systemctl reboot`, which does not wait for it, to the end
 
@@ -137,7 +138,8 @@ class _Machine:
     async def _ss(self, arguments: Sequence[str]) -> Ended:
         options, words = parted(arguments)
         asked = " ".join(words).replace("(", "").replace(")", "").split()
-        if not {*"".join(options)} <= {*"-Htn"} or asked != ["state", "established", "sport", "=", ":443"]:
+        letters = {letter for option in options for letter in _SS_LETTERS.get(option, option.lstrip("-"))}
+        if not letters <= {*"Htn"} or "H" not in letters or asked != ["state", "established", "sport", "=", ":443"]:
             return unknown("ss", arguments)
         peers = self._caddy.door.peers if self._caddy else []
         return Ended(output="".join(f"0      0      {self._sshd.address}:443    {peer}\n" for peer in peers))

@@ -223,6 +223,20 @@ def test_the_status_tells_where_the_sandbox_listens(up: Checkout) -> None:
     assert told["running"] is True
     with socket.create_connection(("127.0.0.1", told["linode_port"]), timeout=5):
         pass
+    assert told["machines"] is None
+
+
+def test_machines_that_are_started_are_in_the_status_and_gone_with_the_sandbox(up: Checkout) -> None:
+    started = up.run("sandbox.start", "--machines")
+    assert started.code == 0, started.errors
+    assert started.output.splitlines()[1] == "Machines play 4 servers and 4 balancers."
+    told = json.loads(up.run("sandbox.status", "--json").output)["machines"]
+    for where in (*told["ssh"].values(), *told["balancers"].values()):
+        socket.create_connection((where["host"], where["port"]), timeout=5).close()
+    assert up.run("sandbox.stop").code == 0
+    for where in told["balancers"].values():
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((where["host"], where["port"]), timeout=5)
 
 
 def test_the_sandbox_starts_again_with_all_that_it_holds(up: Checkout) -> None:
