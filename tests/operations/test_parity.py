@@ -182,3 +182,21 @@ def test_a_peer_that_is_none_is_refused(checkout: Checkout, peer: str, said: str
     ended = checkout.run("parity", "--sandbox")
     assert (ended.code, ended.errors) == (2, f"Pulumi.{EU}.yaml: chat-tonic:stack.parity.peer: {said}\n")
     assert checkout.calls() == []
+
+
+def test_of_real_stacks_nothing_but_outputs_is_read(checkout: Checkout) -> None:
+    checkout.environment |= {"PULUMI_CONFIG_PASSPHRASE": "made up", "PULUMI_BACKEND_URL": "s3://chat-tonic-state"}
+    values = components.parity.comparable(settings.load(checkout.root, US))
+    recorded = components.parity.record(values, {}, dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    checkout.use_idle_engine(stack_output=(0, json.dumps({components.parity.OUTPUT: recorded})))
+    ended = checkout.run("parity")
+    assert ended.code == 0, ended.output + ended.errors
+    assert {tuple(call.arguments[:3]) for call in checkout.calls()} == {("stack", "output", "--json")}
+
+
+def test_the_state_of_a_sandbox_is_no_real_site(checkout: Checkout) -> None:
+    checkout.environment |= {"PULUMI_CONFIG_PASSPHRASE": "made up", "PULUMI_BACKEND_URL": "s3://chat-tonic-state"}
+    checkout.use_idle_engine(stack_output=(0, '{"sandbox": true}'))
+    ended = checkout.run("parity")
+    assert ended.code == 2
+    assert f"{EU}: its state was written by the sandbox" in ended.errors
