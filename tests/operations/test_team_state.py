@@ -111,24 +111,22 @@ def test_who_comes_second_is_told_who_holds_the_lock_and_goes_on_after_a_kill(te
         [path] = team.locks()
         lock = json.loads(path.read_text())
         os.kill(lock["pid"], signal.SIGSTOP)
-        before = team.checkpoint()
-
-        second = team.other.run("up", "test", "--yes")
-        who = f"{getuser()}@{socket.gethostname()} (pid {lock['pid']}) since {lock['timestamp'][:19]}"
-        assert second.code == 1
-        assert f"test: it is locked by {who}" in second.errors
-        assert (
-            "wait for its end. Where nothing of it runs any more, `pulumi cancel --stack test` takes" in second.errors
-        )
-        assert "`./inv up test` goes on from there." in second.errors
-        assert (team.locks(), team.checkpoint()) == ([path], before)
-
-        os.kill(lock["pid"], signal.SIGKILL)
+        try:
+            before = team.checkpoint()
+            second = team.other.run("up", "test", "--yes")
+        finally:
+            os.kill(lock["pid"], signal.SIGKILL)
     assert first.returncode == 1
+    who = f"{getuser()}@{socket.gethostname()} (pid {lock['pid']}) since {lock['timestamp'][:19]}"
+    assert second.code == 1
+    assert f"test: it is locked by {who}" in second.errors
+    assert "wait for its end. Where nothing of it runs any more, `pulumi cancel --stack test` takes" in second.errors
+    assert "`./inv up test` goes on from there." in second.errors
+    assert (team.locks(), team.checkpoint()) == ([path], before)
 
     second = team.other.run("up", "test", "--yes")
     assert second.code == 1
-    assert f"{who}" in second.errors
+    assert who in second.errors
     assert "which was killed on this host; `pulumi cancel --stack test` takes the lock away (s3://" in second.errors
     assert (team.locks(), team.checkpoint()) == ([path], before)
 
