@@ -260,13 +260,18 @@ def env_down(
     _end(lifecycle.down(ROOT, name, owner, updates.Agreed(yes, local_state), on_sandbox=sandbox))
 
 
-@task(help={"sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE})
-def env_sweep(_: Context, sandbox: bool = False, yes: bool = False, local_state: bool = False) -> None:
+@task(help={"sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE, "alarm": ALARM})
+def env_sweep(
+    _: Context, sandbox: bool = False, yes: bool = False, local_state: bool = False, alarm: bool = False
+) -> None:
     """End the test environments that are over their time: shows what goes away, and asks."""
-    from operations import updates
-    from operations.environments import lifecycle
+    from operations import alarms, updates
+    from operations.environments import lifecycle, names, report
 
-    _end(lifecycle.sweep(ROOT, updates.Agreed(yes, local_state), on_sandbox=sandbox))
+    with alarms.Job(ROOT, "env.sweep", names.TEST, alarm, sandbox) as job:
+        code, left = lifecycle.sweep(ROOT, updates.Agreed(yes, local_state), on_sandbox=sandbox)
+        report.tell(job, left)
+        _end(code)
 
 
 namespace = Collection(demo, test, lint, bench, setup, preview, up, destroy, drift, parity, cost)

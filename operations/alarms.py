@@ -41,7 +41,7 @@ _RUN = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
 
 @dataclass
 class Job:
-    """A task that nobody watches, for `with`: at its end, however it ends, what it found wrong is told.
+    """A task that nobody watches, for `with`: however it ends, what it found wrong is told then, and that it failed.
 
     `line` is the task as it was called, `wanted` its stacks. Where `alarm` is off, nothing happens. It ends as it would
     have ended, but where that was well and an alarm could not be sent, with 1.
@@ -74,7 +74,10 @@ class Job:
         if not self.alarm:
             return
         well = code(ended) in WELL
-        self.report(self.wanted.partition(",")[0], f"job {self.line}", [] if well else [self._failure(ended)])
+        # An exit code that is not well says no more than what the job has found wrong.
+        explained = isinstance(ended, SystemExit) and any(current for _, _, current in self._found)
+        failure = [] if well or explained else [self._failure(ended)]
+        self.report(self.wanted.partition(",")[0], f"job {self.line}", failure)
         problems = self._tell()
         for problem in problems:
             say(problem)

@@ -110,8 +110,10 @@ def down(root: Path, name: str, owner: str, agreed: Agreed, *, on_sandbox: bool)
     return _end(place, environment)
 
 
-def sweep(root: Path, agreed: Agreed, *, on_sandbox: bool) -> int:
-    """End every environment that is over its time; return the exit code. One that can't be ended stops no other.
+def sweep(root: Path, agreed: Agreed, *, on_sandbox: bool) -> tuple[int, list[Environment]]:
+    """End every environment that is over its time; return the exit code, and those that are left.
+
+    One that can't be ended stops no other.
 
     Raises:
         Refused: nobody agreed.
@@ -122,7 +124,7 @@ def sweep(root: Path, agreed: Agreed, *, on_sandbox: bool) -> int:
     over = _over(place)
     if not over:
         say("No test environment is over its time.")
-        return 0
+        return 0, []
     _require_agreement(over, agreed)
     codes = []
     for each in over:
@@ -133,7 +135,7 @@ def sweep(root: Path, agreed: Agreed, *, on_sandbox: bool) -> int:
             except Exit as ended:
                 say(f"{each.name}: not ended: {ended.message}")
                 codes.append(engine.FAILED)
-    return engine.FAILED if any(codes) else 0
+    return (engine.FAILED, _over(place)) if any(codes) else (0, [])
 
 
 def _open(root: Path, agreed: Agreed, *, on_sandbox: bool) -> _Place:

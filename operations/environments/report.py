@@ -8,8 +8,10 @@ from typing import Any
 from rich.table import Table
 
 from operations import runs, stacks
+from operations.alarms import Job
 from operations.environments import found, names
 from operations.environments.found import Environment
+from operations.incidents import Incident
 
 
 def report(root: Path, *, on_sandbox: bool) -> list[dict[str, Any]]:
@@ -66,6 +68,26 @@ def table(report: Iterable[dict[str, Any]]) -> Table:
             "known" if each["state"] else "missing",
         )
     return shown
+
+
+def tell(job: Job, left: Iterable[Environment]) -> None:
+    """Report the environments that are over their time, and that a sweep could not end."""
+    job.report(
+        names.TEST,
+        "environments",
+        [
+            Incident(
+                f"environment {each.name}",
+                f"{each.name}: this test environment is over its time, and could not be ended",
+                f"`{job.command(f'env.down {each.name}')}` says what is in the way; the log of the sweep as well.",
+                "a sweep finds it gone, or prolonged",
+                f"Its owner is {each.owner or 'unknown'}; it was to end at {at(each.ends)}, and costs "
+                f"{each.monthly:,.2f} dollars a month.",
+            )
+            for each in left
+            if each.ends
+        ],
+    )
 
 
 def at(moment: dt.datetime) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from operations import alarms, mail
+from operations.environments import report
+from operations.environments.found import Environment
 from operations.errors import Failed
 from operations.incidents import Incident
 from tests.configuration import REMOVED, ROOT, change_platform, change_stack, copy_of_the_committed_files
@@ -303,11 +305,24 @@ def test_a_job_that_fails_is_an_incident_until_it_ends_well(
     assert PASSWORD not in text
 
 
-def test_differences_are_no_failure_of_a_job(relay: Relay, run: Run) -> None:
+@pytest.mark.parametrize("code", [1, 7])
+def test_an_exit_code_that_says_no_more_than_what_was_found_is_no_incident(relay: Relay, run: Run, code: int) -> None:
     with pytest.raises(SystemExit) as ended:
-        run(LEAK, end=ends_with(7))
-    assert ended.value.code == 7
+        run(LEAK, end=ends_with(code))
+    assert ended.value.code == code
     assert relay.subjects() == [BEGINS]
+
+
+def test_a_test_environment_that_could_not_be_ended_is_an_incident(relay: Relay, root: Path) -> None:
+    end = dt.datetime(2026, 2, 28, 12, tzinfo=dt.UTC)
+    over = Environment("bot7", "support", end, objects=(), has_state=True, has_file=False)
+    for left in [(over,), ()]:
+        with alarms.Job(root, "env.sweep", "test", alarm=True, on_sandbox=False) as job:
+            report.tell(job, left)
+    what = "bot7: this test environment is over its time, and could not be ended"
+    assert relay.subjects() == [f"[chat-tonic] {what}", f"[chat-tonic] over: {what}"]
+    text = relay.taken[0].message.get_content()
+    assert "Its owner is support; it was to end at 2026-02-28 12:00 UTC, and costs 0.00 dollars a month." in text
 
 
 @pytest.mark.parametrize(("code", "task_ends"), [(0, 1), (7, 1), (4, 4)])
