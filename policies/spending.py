@@ -50,7 +50,10 @@ def within_the_ceilings(resource: Resource, context: Context) -> Iterator[str]:
         return
     if UNKNOWN in (resource.get("type"), resource.get("clusterSize")):
         return
-    if resource.kind not in PRICES or PRICES[resource.kind](resource) is None:
+    if resource.kind not in PRICES:
+        yield f"nobody has said what a {resource.kind} costs; add it to PRICES or to FREE in policies/spending.py"
+        return
+    if PRICES[resource.kind](resource) is None:
         yield "the catalog has no price for it, so nobody knows what it adds to the bill; use a plan that it has"
         return
     ceilings, plan = context.settings.ceilings, resource.get("type")

@@ -27,7 +27,7 @@ def server(plan: Any, **properties: Any) -> Resource:
         (resource(DATABASE, type="g6-dedicated-8", clusterSize=1), "its plan 'g6-dedicated-8' is above"),
         (resource(DATABASE, type="g6-standard-1", clusterSize=2), UNPRICED),
         (resource("linode:NodeBalancer", type="premium"), UNPRICED),
-        (resource("linode:LkeCluster"), UNPRICED),
+        (resource("linode:LkeCluster"), "nobody has said what a linode:LkeCluster costs; add it to PRICES or to FREE"),
     ],
 )
 def test_plans_above_the_ceiling_and_without_a_price_are_refused(about: Resource, says: str) -> None:
