@@ -7,6 +7,7 @@ STACK is one name, names joined by commas, or `all`. Operations are imported whe
 
 import json as json_format
 import sys
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,8 @@ SANDBOX = "run on the sandbox, a local Linode and Cloudflare: no account is touc
 YES = "do not ask"
 LOCAL_STATE = "accept a state that only this machine has"
 ADOPT = "take over what exists under the label of something to be made, and belongs to no stack"
+REPLACE = "replace this server, database, bucket or load balancer; can be repeated, or names joined by commas"
+DELETE = "delete this one, in the same way"
 JSON = "print JSON"
 MACHINES = "have real processes play its servers and balancers: SSH, HTTP, HAProxy"
 ALARM = "tell the board and those on call what is wrong, that it failed, and when that is over"
@@ -95,7 +98,19 @@ def preview(_: Context, stack: str, sandbox: bool = False, expect_no_changes: bo
     _end(code)
 
 
-@task(help={"stack": STACK, "sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE, "adopt": ADOPT, "alarm": ALARM})
+@task(
+    help={
+        "stack": STACK,
+        "sandbox": SANDBOX,
+        "yes": YES,
+        "local_state": LOCAL_STATE,
+        "adopt": ADOPT,
+        "alarm": ALARM,
+        "replace": REPLACE,
+        "delete": DELETE,
+    },
+    iterable=["replace", "delete"],
+)
 def up(
     _: Context,
     stack: str,
@@ -104,12 +119,15 @@ def up(
     local_state: bool = False,
     adopt: bool = False,
     alarm: bool = False,
+    replace: Iterable[str] | None = None,  # invoke makes lists of them
+    delete: Iterable[str] | None = None,
 ) -> None:
-    """Create and change what the configuration says: shows the plan, and asks."""
-    from operations import alarms, updates
+    """Create and change what the configuration says: shows the plan, and asks; replaces and deletes what is named."""
+    from operations import alarms, guards, updates
 
+    agreed = updates.Agreed(yes, local_state, adopt, guards.parse(replace or (), delete or ()))
     with alarms.Job(ROOT, f"up {stack}", stack, alarm, sandbox):
-        _end(updates.up(ROOT, stack, updates.Agreed(yes, local_state, adopt), on_sandbox=sandbox))
+        _end(updates.up(ROOT, stack, agreed, on_sandbox=sandbox))
 
 
 @task(help={"stack": STACK, "sandbox": SANDBOX, "yes": YES, "local_state": LOCAL_STATE, "adopt": ADOPT})

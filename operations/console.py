@@ -1,6 +1,7 @@
 """Talking to the person at the terminal: what is not a task's result goes to standard error."""
 
 import sys
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.table import Table
@@ -36,12 +37,16 @@ def require_name(name: str, consequence: str) -> None:
         raise Refused(f"{name}: that was not its name; nothing was changed")
 
 
-def agrees(question: str) -> bool:
-    """Ask somebody at the terminal; whether the answer is yes."""
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
+def agrees(question: str, details: Callable[[], object] | None = None) -> bool:
+    """Ask somebody at the terminal; whether the answer is yes. `details` shows more, and the question comes again."""
+    while True:
+        try:
+            answer = input(f"{question} [y/N{'/details' if details else ''}] ").strip().lower()
+        except EOFError:
+            return False
+        if details is None or answer not in ("d", "details"):
+            return answer in ("y", "yes")
+        details()
 
 
 def show(table: Table) -> None:

@@ -10,6 +10,13 @@ class Refused(Exit):
         super().__init__(message, code=2)
 
 
+class NotBegun(Exit):
+    """Somebody said no, or what was agreed to does not hold any more (exit code 1): nothing was changed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code=1)
+
+
 class Failed(Exit):
     """The work was begun and did not succeed (exit code 1)."""
 

@@ -17,14 +17,11 @@ from typing import Any
 from operations import clouds, engine, state
 from operations.clouds import Found
 from operations.errors import Failed, Refused
+from operations.plans import UNKNOWN
 from operations.project import Project
 
 Say = Callable[[str], None]
 Resource = dict[str, Any]
-
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""The engine's mark of a value that is not known before the update (sdk/python/lib/pulumi/runtime/rpc.py)."""
-
 
 NOT_READ = "taken over, and not read from its cloud yet"
 """The mark of such a resource in the state, among the errors of its making: the engine keeps it until a refresh."""

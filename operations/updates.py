@@ -4,15 +4,16 @@ What changes a cloud stops at the first stack that fails.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from invoke.exceptions import Exit
 
-from operations import clouds, engine, policy, preflight, recovery, runs, stacks, state
+from operations import clouds, engine, guards, plans, policy, preflight, recovery, runs, stacks, state
 from operations.clouds import Found
 from operations.console import agrees, has_terminal, require_name, say
-from operations.errors import Failed, Refused
+from operations.errors import Failed, NotBegun, Refused
+from operations.guards import Asked
 from operations.project import Project
 
 PRODUCTION = "production"
@@ -23,21 +24,25 @@ class Agreed:
     """What was agreed to beforehand, on the command line.
 
     `yes`: the changes. `local_state`: a state that only this machine has. `adopt`: what exists under the label of
-    something that would be made, and belongs to no stack, is taken over; otherwise nothing is made.
+    something that would be made, and belongs to no stack, is taken over; otherwise nothing is made. `asked`: what is
+    under guard and is replaced or deleted, by name.
     """
 
     yes: bool = False
     local_state: bool = False
     adopt: bool = False
+    asked: Asked = field(default_factory=Asked)
 
 
 def up(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
-    """Bring stacks to what the configuration says; return the exit code. The engine shows its plan and asks.
+    """Bring stacks to what the configuration says; return the exit code. Shows each one's plan and asks.
 
     Raises:
         Refused, Failed.
     """
     chosen = stacks.select(root, wanted)
+    if len(chosen) > 1 and agreed.asked != Asked():
+        raise Refused("--replace and --delete name what one stack holds; name that stack, one at a time")
     require_consent(f"up {wanted}", on_sandbox=on_sandbox, yes=agreed.yes)
     projects = runs.for_up(root, chosen, on_sandbox=on_sandbox, local_state=agreed.local_state)
     preflight.require(projects, chosen)
@@ -46,13 +51,33 @@ def up(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
 
 
 def bring_up(project: Project, agreed: Agreed) -> int:
-    """Bring one stack to what the configuration says, going on where a run was cut off; return the exit code.
+    """Bring one stack to what the configuration says, after its plan was shown, guarded and agreed to.
+
+    The update makes its own plan again, under the state's lock: what the guard let pass is not what it is bound to. So
+    where somebody was asked, and took time, state and files have to be as they were; without that it follows at once.
 
     Raises:
-        Refused, Failed.
+        Refused: the plan replaces or deletes what was not asked for by name, or something exists already.
+        NotBegun: somebody said no, or took so long that the plan is out of date.
+        Failed: the engine or a cloud does not answer.
     """
     go_on(project, agreed)
-    return engine.run(project, "up", *policy.arguments(project), *_consent(agreed.yes))
+    pack = policy.arguments(project)
+    basis = "" if agreed.yes else plans.basis(project)
+    code, plan = plans.preview(project, engine.run, *pack)
+    guards.require(project, plan, agreed.asked)
+    if code:
+        return code
+    if not plan.complete:
+        raise Failed("\n".join(f"{project.stack}: {each}" for each in plan.errors))
+    if plan.changes and not agreed.yes:
+        if not agrees(
+            f"{project.stack}: perform this update?", lambda: engine.run(project, "preview", *pack, "--diff")
+        ):
+            raise NotBegun(f"{project.stack}: declined; nothing was changed")
+        if plans.basis(project) != basis:
+            raise NotBegun(f"{project.stack}: its state or the files have changed since this plan was made; repeat it")
+    return engine.run(project, "up", *pack, "--yes", "--skip-preview")
 
 
 def destroy(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
@@ -149,14 +174,17 @@ def _destroy(project: Project, *, yes: bool) -> int:
 
 def _in_turn(projects: Sequence[Project], verb: str, change: Callable[[Project], int]) -> int:
     for position, project in enumerate(projects, start=1):
+        begun = True
         try:
             code = change(project)
         except Exit as ended:  # what was refused for a later stack does not undo the earlier ones
             say(str(ended.message))
+            begun = isinstance(ended, Failed)
             code = ended.code if position == 1 else engine.FAILED
-        if code:
+        if code and begun:
             # On a terminal the engine takes Ctrl-C for itself, so an interruption looks like any other failure.
             say(f"{project.stack}: not finished; what was done is recorded. `{project.task(verb)}` goes on from there.")
+        if code:
             if rest := projects[position:]:
                 say(f"Not begun: {', '.join(each.stack for each in rest)}.")
             return code

@@ -26,6 +26,7 @@ TOKENS = process.Tokens("platform", "copies", "cloudflare", "control", "a" * 32,
 LOGIN = "ssh-ed25519 AAAA operations@sandbox"
 RELEASED = "registry.chat-tonic.com/{}@sha256:" + "1" * 64
 
+NO_CHANGES = '{"summaryEvent": {"result": "succeeded"}}\n'
 NO_STATE = '{"version": 3, "deployment": {}}'
 
 # Notes its call, then becomes the real engine; or, where there is none, answers from a file.
@@ -41,6 +42,9 @@ if {real!r}:
 with open({answers!r}) as file:
     answers = json.load(file)
 names = ("_".join(sys.argv[1:3]), sys.argv[1] + "_" + sys.argv[-1], sys.argv[1])
+if "--event-log" in sys.argv:
+    with open(sys.argv[sys.argv.index("--event-log") + 1], "w") as log:
+        log.write(answers["events"]["output"])
 answer = next((answers[name] for name in names if name in answers), {{"code": 0, "output": ""}})
 print(answer["output"])
 sys.exit(answer["code"])
@@ -114,8 +118,10 @@ class Checkout:
         """Have the tasks find an engine that does nothing: exit code and output by its command.
 
         That is its first two arguments, its first and the stack, or its first. It has no state unless it is told so.
+        The output of `events` is its log of them: one of a plan without a change, unless it is told so.
         """
-        answers = {"stack_output": (0, "{}"), "stack_export": (0, NO_STATE), **self.standing, **answers}
+        standing = {"stack_output": (0, "{}"), "stack_export": (0, NO_STATE), "events": (0, NO_CHANGES)}
+        answers = {**standing, **self.standing, **answers}
         (self.folder / "answers").write_text(
             json.dumps({name: {"code": code, "output": output} for name, (code, output) in answers.items()})
         )

@@ -39,8 +39,19 @@ def commands(calls: list[Call]) -> list[list[str]]:
 
 
 def changes(calls: list[Call]) -> list[list[str]]:
-    """Return the commands but those that only read."""
+    """Return the commands but those that only read a state."""
     return [command for command in commands(calls) if command[:2] not in READS]
+
+
+def planned(checkout: Checkout, stack: str) -> list[str]:
+    """Return the command that makes the plan of an update, with the name of its log of events as it was called."""
+    command = next(command for command in commands(checkout.calls()) if command[0] == "preview")
+    log = command[command.index("--event-log") + 1]
+    return ["preview", *checkout.pack, "--event-log", log, "--non-interactive", "--stack", stack]
+
+
+def updated(checkout: Checkout, stack: str) -> list[str]:
+    return ["up", *checkout.pack, "--yes", "--skip-preview", "--non-interactive", "--stack", stack]
 
 
 def test_a_preview_asks_for_what_is_deployed_and_then_runs_the_engine(real: Checkout) -> None:
@@ -53,8 +64,24 @@ def test_a_preview_asks_for_what_is_deployed_and_then_runs_the_engine(real: Chec
 
 def test_an_agreed_update_runs_the_engine_with_its_plan_shown(real: Checkout) -> None:
     assert real.run("up", "test", "--yes").code == 0
-    assert changes(real.calls()) == [["up", *real.pack, "--yes", "--non-interactive", "--stack", "test"]]
+    assert changes(real.calls()) == [planned(real, "test"), updated(real, "test")]
     assert commands(real.calls())[-1][0] == "up"
+
+
+@pytest.mark.parametrize("log", ["", '{"preludeEvent": {}}\n', "{half"], ids=["empty", "no-end", "half"])
+def test_no_update_begins_where_its_plan_cannot_be_read(real: Checkout, log: str) -> None:
+    real.use_idle_engine(events=(0, log))
+    ended = real.run("up", "test", "--yes")
+    assert ended.code == 1
+    assert ended.errors.startswith("test: the engine left no plan that can be read")
+    assert changes(real.calls()) == [planned(real, "test")]
+
+
+@pytest.mark.parametrize(("engine_says", "task_ends"), [(4, 4), (255, 1)])
+def test_no_update_begins_where_its_plan_fails(real: Checkout, engine_says: int, task_ends: int) -> None:
+    real.use_idle_engine(preview=(engine_says, ""))
+    assert real.run("up", "test", "--yes").code == task_ends
+    assert changes(real.calls()) == [planned(real, "test")]
 
 
 def test_an_agreed_destroy_unprotects_first_and_excludes_nothing(real: Checkout) -> None:
@@ -104,7 +131,7 @@ def test_updates_stop_at_the_first_stack_that_fails(real: Checkout, hosts: RealC
     ended = real.run("up", "test,us-central", "--yes")
     assert ended.code == 4
     assert ended.errors.splitlines()[-1] == "Not begun: us-central."
-    assert changes(real.calls()) == [["up", *real.pack, "--yes", "--non-interactive", "--stack", "test"]]
+    assert changes(real.calls()) == [planned(real, "test"), updated(real, "test")]
 
 
 @pytest.mark.parametrize("task", [["preview"], ["up", "--yes"]])
