@@ -84,17 +84,31 @@ def setup(_: Context, stack: str, sandbox: bool = False) -> None:
         "sandbox": SANDBOX,
         "expect_no_changes": "end with 7 where there is anything to change",
         "json": JSON,
+        "summary": "write the difference to this file as Markdown, for the comment of a pull request",
+        "base": "bring this commit up in a sandbox of its own, and compare with that; needs --sandbox and no secret",
     }
 )
-def preview(_: Context, stack: str, sandbox: bool = False, expect_no_changes: bool = False, json: bool = False) -> None:
+def preview(
+    _: Context,
+    stack: str,
+    sandbox: bool = False,
+    expect_no_changes: bool = False,
+    json: bool = False,
+    summary: str | None = None,
+    base: str | None = None,
+) -> None:
     """Show what `up` would change."""
-    from operations import previews
+    from operations import bases, previews
 
-    if json:
-        code, plans = previews.preview_data(ROOT, stack, on_sandbox=sandbox, expect_no_changes=expect_no_changes)
+    file = Path(summary) if summary else None
+    options = previews.Options(sandbox, expect_no_changes, file)
+    if base:
+        code = bases.preview(ROOT, stack, bases.Wanted(base, sandbox, expect_no_changes, json, file))
+    elif json:
+        code, plans = previews.preview_data(ROOT, stack, options)
         print(json_format.dumps(plans, indent=2))
     else:
-        code = previews.preview(ROOT, stack, on_sandbox=sandbox, expect_no_changes=expect_no_changes)
+        code = previews.preview(ROOT, stack, options)
     _end(code)
 
 

@@ -1,8 +1,9 @@
-"""What a stack costs a month, from the configuration alone: no cloud is asked. Dollars before tax and traffic."""
+"""What a stack costs a month, from its configuration or its resources; no cloud is asked. US dollars before tax."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from typing import Any
 
 from components import catalog
 from components.topology import Stack
@@ -35,6 +36,18 @@ def total(stack: Stack) -> Decimal:
     return sum((line.total for line in monthly(stack)), Decimal(0))
 
 
+def of_resources(resources: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[Decimal, tuple[str, ...]]:
+    """Return dollars a month for resources, each by its type and its inputs, and what the catalog has no price of."""
+    together, unknown, buckets = Decimal(0), set(), False
+    for type_, inputs in resources:
+        buckets = buckets or type_ == "linode:index/objectStorageBucket:ObjectStorageBucket"
+        try:
+            together += _PRICES[type_](inputs) if type_ in _PRICES else 0
+        except KeyError:
+            unknown.add(f"{type_.rpartition(':')[2]}, {inputs.get('type')}")
+    return together + (catalog.OBJECT_STORAGE_PRICE if buckets else 0), tuple(sorted(unknown))
+
+
 def over(monthly: Decimal, hours: Decimal) -> Decimal:
     """Return the dollars for what costs so much a month and was there so long: hours that were begun, up to a month's.
 
@@ -61,3 +74,18 @@ def _lines(stack: Stack) -> Iterator[Line]:
         yield Line("ops server's backups", 1, plan.backups)
     if any(environment.database.copies for environment in stack.environments.values()):
         yield Line("object storage for copies", 1, catalog.OBJECT_STORAGE_PRICE)
+
+
+def _server(inputs: Mapping[str, Any]) -> Decimal:
+    plan = catalog.PLANS[inputs["type"]]
+    return plan.price + (plan.backups if inputs.get("backupsEnabled") else 0)
+
+
+_PRICES: Mapping[str, Callable[[Mapping[str, Any]], Decimal]] = {
+    "linode:index/instance:Instance": _server,
+    "linode:index/nodeBalancer:NodeBalancer": lambda _: catalog.NODE_BALANCER_PRICE,
+    "linode:index/databasePostgresqlV2:DatabasePostgresqlV2": lambda inputs: catalog.DATABASE_PLANS[
+        inputs["type"]
+    ].price_by_nodes[int(inputs["clusterSize"])],
+}
+"""By type, what one resource costs; others are free, but for buckets, which an account pays for once."""

@@ -4,12 +4,13 @@ import base64
 import random
 import re
 from collections import Counter
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from components import settings
+from components import cost, settings
 from operations import throwaway
 from sandbox.process import Tokens
 from tests.configuration import ROOT, change_platform, change_stack, copy_of_the_committed_files
@@ -402,3 +403,16 @@ def test_a_preview_with_unknown_values_declares_the_same_resources() -> None:
     known, inputs = committed("test")
     unknown = run("test", inputs, preview=True)
     assert {each.urn for each in unknown.resources} == {each.urn for each in known.resources}
+
+
+@pytest.mark.parametrize("stack", ["us-central", "test"])
+def test_its_resources_cost_what_its_configuration_says(stack: str) -> None:
+    program, _ = committed(stack)
+    of_resources = cost.of_resources((each.type, each.inputs) for each in program.resources)
+    assert of_resources == (cost.total(settings.load(ROOT, stack)), ())
+
+
+def test_a_plan_without_a_price_is_named_and_the_rest_is_counted() -> None:
+    server, database = "linode:index/instance:Instance", "linode:index/databasePostgresqlV2:DatabasePostgresqlV2"
+    resources = [(server, {"type": "g6-nanode-1"}), (server, {"type": "g9-new"}), (database, {"type": "g6-nanode-1"})]
+    assert cost.of_resources(resources) == (Decimal(5), ("DatabasePostgresqlV2, g6-nanode-1", "Instance, g9-new"))

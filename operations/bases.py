@@ -1,0 +1,170 @@
+"""The difference that a change makes, without any secret: its base is brought up in the sandbox, then it is previewed.
+
+Both happen in one folder of their own, a work tree of git: the base's files bring the base up, with the base's own code
+and, where its dependencies differ, in an environment of its own; then the changed files take their place, and preview
+against what is there. Nothing of this checkout is touched, its sandbox neither.
+"""
+
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from components import settings
+from operations import sandbox, stacks, summary
+from operations.console import say
+from operations.errors import Failed, Refused
+
+LOCK = "requirements.lock"
+TASKS = (sys.executable, "-m", "toolchain")
+"""What `./inv` starts in its environment."""
+
+NOBODY = ("-c", "user.name=preview", "-c", "user.email=preview@localhost")
+"""Git wants to know who keeps what was not committed yet; it is kept for the preview alone."""
+
+TOLD = 30
+"""Lines of a base's failure that are shown."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A commit that is the base of this checkout's change, as it was asked for and as git knows it."""
+
+    name: str
+    commit: str
+
+    def __str__(self) -> str:
+        return self.name if self.commit.startswith(self.name) else f"{self.name} ({self.commit[:12]})"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A preview against a base: its commit, and the options that the preview itself has."""
+
+    base: str
+    on_sandbox: bool
+    expect_no_changes: bool = False
+    json: bool = False
+    summary: Path | None = None
+
+    def options(self) -> list[str]:
+        """Return the preview's options for its command line."""
+        told = {"--expect-no-changes": self.expect_no_changes, "--json": self.json}
+        file = [f"--summary={self.summary.absolute()}"] if self.summary else []
+        return ["--sandbox", *(option for option, is_set in told.items() if is_set), *file]
+
+
+def preview(root: Path, stack: str, wanted: Wanted) -> int:
+    """Bring stacks of a base up in a sandbox of their own, and run this checkout's `preview` against them.
+
+    A stack that the base lacks is previewed as one that is new. Returns the exit code.
+
+    Raises:
+        Refused: there is no such commit, or no stack of that name.
+        Failed: the base can't be brought up.
+    """
+    if not wanted.on_sandbox:
+        raise Refused("--base compares in the sandbox only: the real clouds are not at that commit; add --sandbox")
+    chosen = stacks.select(root, stack)
+    base = _base(root, wanted.base)
+    changed = _git(root, *NOBODY, "stash", "create") or _git(root, "rev-parse", "HEAD")
+    if new := _git(root, "ls-files", "--others", "--exclude-standard"):
+        say(f"Not in this preview, because git does not know them yet: {', '.join(new.splitlines())}; `git add` them")
+    with _work_tree(root, base.commit) as folder:
+        before = settings.stack_names(folder)
+        known = [name for name in chosen if name in before]
+        gone = [name for name in before if name not in settings.stack_names(root)] if stack == stacks.ALL else []
+        if known:
+            _bring_up(root, folder, base, known, wanted.summary)
+        sandbox.stop(folder)
+        _git(folder, "checkout", "--quiet", "--force", "--detach", changed)
+        code = _run([*TASKS, "preview", stack, *wanted.options()], folder)
+        if wanted.summary:
+            _note(wanted.summary, base, gone)
+    for name in gone:
+        say(f"{name}: this change removes its file, and nothing else; `./inv destroy {name}` comes before that")
+    return code
+
+
+def _base(root: Path, name: str) -> Base:
+    unknown = f"there is no commit '{name}' here; `git fetch` it, or name another with --base"
+    return Base(name, _git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", otherwise=unknown))
+
+
+def _bring_up(root: Path, folder: Path, base: Base, names: Sequence[str], file: Path | None) -> None:
+    say(f"Bringing {', '.join(names)} of {base} up in a sandbox, to compare with")
+    command = [*(TASKS if _lock(folder) == _lock(root) else ("./inv",)), "up", ",".join(names), "--sandbox", "--yes"]
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        code = _run(command, folder, output.fileno())
+        output.seek(0)
+        said = output.read().splitlines()
+    if code:
+        why = f"the base, {base}, can't be brought up in the sandbox (exit code {code})"
+        if file:
+            summary.write(file, [summary.failed(name, "\n".join([why, *said[-TOLD:]])) for name in names])
+        raise Failed("\n".join([*said[-TOLD:], f"{why}, so there is nothing to compare with"]))
+
+
+def _lock(root: Path) -> bytes:
+    return (root / LOCK).read_bytes() if (root / LOCK).exists() else b""
+
+
+def _note(file: Path, base: Base, gone: Sequence[str]) -> None:
+    lines = [f"Against {base}, brought up in the sandbox."]
+    lines += [f"**{name}** has no file any more. That destroys nothing: `./inv destroy {name}` first." for name in gone]
+    text = file.read_text(encoding="utf-8").rstrip() if file.exists() else ""
+    note = "\n\n".join(["", *lines, ""])
+    file.write_text(text[: summary.LONGEST - len(note)] + note, encoding="utf-8")
+
+
+@contextmanager
+def _work_tree(root: Path, commit: str) -> Iterator[Path]:
+    """Yield a folder with the files of a commit; its sandbox, and git's knowledge of it, end with it."""
+    with _terminable(), tempfile.TemporaryDirectory(prefix="chat-tonic-base-", ignore_cleanup_errors=True) as place:
+        folder = Path(place, "checkout")
+        _git(root, "worktree", "add", "--quiet", "--detach", str(folder), commit)
+        try:
+            yield folder
+        finally:
+            try:
+                sandbox.stop(folder)
+            finally:
+                _git(root, "worktree", "remove", "--force", "--force", str(folder))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Have SIGTERM end the block like an error, so that it cleans up."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(command: Sequence[str], folder: Path, output: int | None = None) -> int:
+    """Run a task of another checkout to its end; where this one is told to stop, so is that, and it is waited for."""
+    with subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            raise
+
+
+def _git(root: Path, *arguments: str, otherwise: str = "") -> str:
+    """Return what git says, without the end of the line. Raises Refused."""
+    ended = subprocess.run(["git", *arguments], cwd=root, capture_output=True, encoding="utf-8", check=False)
+    if ended.returncode:
+        raise Refused(otherwise or f"`git {' '.join(arguments)}` failed: {ended.stderr.strip()}")
+    return ended.stdout.strip()
