@@ -232,7 +232,7 @@ def _forget_if_empty(place: _Place, name: str) -> bool:
 
 
 def _forget(project: Project, *options: str) -> None:
-    engine.ask(project, "stack", "rm", "--yes", *options)
+    engine.ask(project, "stack", "rm", "--yes", "--remove-backups", *options)
     project.stack_file.unlink(missing_ok=True)
 
 

@@ -25,6 +25,7 @@ from sandbox import process
 from tests.configuration import ROOT, change_stack
 from tests.operations.checkout import Checkout
 from tests.operations.real_clouds import RealClouds
+from tests.operations.terminal import ENTER, Terminal
 
 BALANCER = "linode:index/nodeBalancer:NodeBalancer"
 OBJECTS = {"instances": 4, "nodebalancers": 4, "firewalls": 5, "databases": 1, "groups": 4}
@@ -157,7 +158,9 @@ def test_it_is_reachable_from_the_given_addresses_only(world: World) -> None:
         assert firewall["rules"]["inbound_policy"] == "DROP"
 
 
-def test_the_list_tells_age_owner_cost_and_end(world: World) -> None:
+def test_the_list_tells_age_owner_cost_and_end_though_a_killed_run_left_a_file_half_written(world: World) -> None:
+    (attributes,) = (world.folder / sandbox.BACKEND / ".pulumi" / "stacks").rglob("env-ana.json.attrs")
+    attributes.write_bytes(b"")
     ana = world.listed()["ana"]
     assert {key: ana[key] for key in ("owner", "over", "objects", "monthly", "state", "file")} == {
         "owner": "ana",
@@ -197,15 +200,13 @@ def test_an_environment_that_never_was_can_not_be_ended(world: World) -> None:
     assert ended.errors == "there is no test environment 'anna'; the nearest known one is 'ana'\n"
 
 
-def test_a_run_that_fails_before_it_made_anything_leaves_nothing(world: World) -> None:
-    program = world.checkout.root / "__main__.py"
-    whole = program.read_bytes()
-    program.write_bytes(whole + b'\nraise SystemExit("the program is broken")\n')
-    try:
-        ended = world.checkout.run("env.up", "eve", "--sandbox", "--yes", *by("eve"))
-    finally:
-        program.write_bytes(whole)
-    assert ended.code not in (0, 2)
+def test_the_cost_is_shown_before_it_asks_and_a_no_leaves_nothing(world: World) -> None:
+    command = world.checkout.command("env.up", "eve", "--sandbox", "--ttl", "2d", *by("eve"))
+    terminal = Terminal(command, world.checkout.root, world.checkout.environment)
+    terminal.wait_for("84.00 dollars a month, 6.05 for 2d")
+    terminal.wait_for("Do you want to perform this update?")
+    terminal.type(f"no{ENTER}")
+    assert terminal.end() == 1
     assert world.counts("eve") == dict.fromkeys(OBJECTS, 0)
     assert list(world.listed()) == ["ana"]
     assert not (world.folder / "Pulumi.env-eve.yaml").exists()
@@ -436,3 +437,27 @@ def test_on_real_accounts_the_tags_are_enough_to_end_one_from_a_machine_without_
         assert f"zoe: deleted NodeBalancer xzoe-a-api ({over['id']}), which no state knew\n" in ended.errors
     finally:
         client.delete(f"/nodebalancers/{other['id']}")
+
+
+def test_one_that_can_not_be_ended_stops_no_other_and_alarms(checkout: Checkout, hosts: RealClouds) -> None:
+    checkout.make_real("test")
+    checkout.reach(hosts, "test")
+    checkout.use_idle_engine(
+        **{"config_env-kim": checkout.standing["config_test"]}, stack_ls=(0, '[{"name": "env-kim"}]'), destroy=(4, "")
+    )
+    client = linode_api4.LinodeClient(hosts.tokens.linode_platform, base_url=hosts.sandbox.linode_url)
+    made = {}
+    for name in ("kim", "lea"):
+        tags = [f"stack:env-{name}", f"owner:{name}", f"ends:{LONG_AGO}"]
+        labelled = {"label": f"x{name}-a-api", "region": "us-central", "tags": tags}
+        made[name] = client.post("/nodebalancers", data=labelled)["id"]
+    try:
+        ended = checkout.run("env.sweep", "--yes", "--alarm")
+        assert ended.code == 1
+        left = {each["id"] for each in client.get("/nodebalancers?page_size=500")["data"]}
+        assert {name: identity in left for name, identity in made.items()} == {"kim": True, "lea": False}
+        told = "".join(path.read_text() for path in (checkout.root / ".alarms").rglob("*.json"))
+        assert "kim: this test environment is over its time, and could not be ended" in told
+        assert "lea" not in told
+    finally:
+        client.delete(f"/nodebalancers/{made['kim']}")
