@@ -6,6 +6,7 @@ No cloud is asked, and of a stack nothing but its settings is read: they hold no
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
@@ -89,19 +90,18 @@ def report(root: Path, *, on_sandbox: bool, now: dt.datetime | None = None) -> t
 
 
 def table(pairs: list[dict[str, Any]]) -> Table:
-    """Return a report for people."""
-    shown = Table("Key", "Stack", "Deployed", "In the files", "Since", "Days")
+    """Return a report for people: two rows a difference, under its key how old it is."""
+    shown = Table()
+    for heading in ("Key", "Stack", "Deployed", "In the files"):
+        shown.add_column(heading, overflow="fold", no_wrap=heading == "Stack")
     for pair in pairs:
         names = (pair["stack"], pair["peer"])
         for each in pair["differences"]:
-            since = each["since"] or "not deployed yet"
-            days = "" if each["age"] is None else f"{each['age']:.1f}{', too old' if each['too_old'] else ''}"
-            for position, name in enumerate(names):
+            for first, name in zip((each["key"], _age(each)), names, strict=True):
                 values = (_shown(each[side].get(name)) for side in ("deployed", "files"))
-                first = (each["key"], since, days) if position == 0 else ("", "", "")
-                shown.add_row(first[0], name, *values, *first[1:], end_section=position == 1)
+                shown.add_row(first, name, *values, end_section=name == pair["peer"])
         if not pair["differences"]:
-            shown.add_row("no difference", " and ".join(names), "", "", "", "", end_section=True)
+            shown.add_row("no difference", "\n".join(names), end_section=True)
     return shown
 
 
@@ -180,5 +180,13 @@ def _aged(found: Difference, since: dt.datetime, now: dt.datetime, largest_age: 
     )
 
 
+def _age(difference: Mapping[str, Any]) -> str:
+    if difference["age"] is None:
+        return "  not deployed yet"
+    return f"  for {difference['age']:.1f} days{', too old' if difference['too_old'] else ''}"
+
+
 def _shown(value: Any) -> str:
-    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    if value is None:
+        return ""
+    return re.sub(r"(@sha256:[0-9a-f]{12})[0-9a-f]*", r"\1", value if isinstance(value, str) else json.dumps(value))

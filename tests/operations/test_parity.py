@@ -1,6 +1,7 @@
 """Two sites side by side, brought up by the real engine on the sandbox: how they differ, and for how long."""
 
 import datetime as dt
+import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 import components.parity
 from components import settings
-from operations import alarms, engine, parity, runs
+from operations import alarms, console, engine, parity, runs
 from tests.configuration import REMOVED, change_platform, change_stack
 from tests.operations.checkout import Checkout
 
@@ -200,3 +202,18 @@ def test_the_state_of_a_sandbox_is_no_real_site(checkout: Checkout) -> None:
     ended = checkout.run("parity")
     assert ended.code == 2
     assert f"{EU}: its state was written by the sandbox" in ended.errors
+
+
+def test_a_table_shows_every_key_whole_and_of_an_image_what_tells_it_from_another() -> None:
+    key, image = "environments.production.groups.customer-service.count", "registry.chat-tonic.example/api@sha256:"
+    found = {"since": "2026-11-18T10:00:00Z", "age": 4.21, "too_old": True}
+    sides = {"deployed": {EU: image + "0" * 64, US: image + "1" * 64}, "files": {EU: [1, 2], US: None}}
+    out = io.StringIO()
+    shown = parity.table([{"stack": EU, "peer": US, "differences": [{"key": key, **found, **sides}]}])
+    Console(file=out, width=console.WIDTH).print(shown)
+    columns = zip(*[line.split("│")[1:-1] for line in out.getvalue().splitlines() if "│" in line], strict=True)
+    keys, names, deployed, files = ("".join(cell.strip() for cell in column) for column in columns)
+    assert keys == f"{key}for 4.2 days, too old"
+    assert names == f"{EU}{US}"
+    assert deployed == f"{image}{'0' * 12}{image}{'1' * 12}"
+    assert files == "[1, 2]"
