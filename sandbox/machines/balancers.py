@@ -54,6 +54,7 @@ class Balancers:
         self._ending: list[subprocess.Popen[bytes]] = []
         self._shape = ""
         self._set: dict[str, Sequence[str]] = {}
+        self._found: dict[str, str] = {}
 
     def follow(self, balancers: Sequence[Mapping[str, Any]]) -> None:
         """Brings HAProxy to what the model says."""
@@ -76,14 +77,17 @@ class Balancers:
             for config in each["configs"]
             for node in config["nodes"]
         }
-        found = dict.fromkeys(nodes.values(), "unknown")
+        found = {node: self._found.get(node, "unknown") for node in nodes.values()}
         lines = self._ask("show stat").splitlines() if self._current else []
         names = lines[0].removeprefix("# ").split(",") if lines else []
         for line in lines[1:]:
             row = dict(zip(names, line.split(","), strict=False))
             server = f"{row.get('pxname')}/{row.get('svname')}"
-            if server in nodes and row["check_status"] not in ("", "INI"):
-                found[nodes[server]] = _WORDS.get(row["status"].split(" ")[0], "unknown")
+            said = _WORDS.get(row.get("status", "").split(" ")[0], "unknown")
+            # A process that has not checked yet goes on with what the one before it found.
+            if server in nodes and (said == "unknown" or row["check_status"] not in ("", "INI")):
+                found[nodes[server]] = said
+        self._found = found
         return found
 
     def endpoints(self, balancers: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, int]]:

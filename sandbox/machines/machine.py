@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -45,8 +46,8 @@ class _Machine:
         self._sshd = sshd.Sshd(folder, address, tools, folder.parent / BIN)
         self._listener: asyncio.Task[None] | None = None
         self._off = asyncio.Event()
-        self._boot_paths()
         packages = Packages(folder, self._root, folder.parent / ARCHIVE)
+        self._boot_paths()
         self._kernel = packages.kernel
         images = Images(folder, folder.parent)
         self._caddy: Caddy | None = None
@@ -66,6 +67,7 @@ class _Machine:
         boot_id = self._root / "proc/sys/kernel/random/boot_id"
         boot_id.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         boot_id.write_text(f"{uuid.uuid4()}\n")
+        (self._root / "proc/stat").write_text(f"btime {int(time.time())}\n")
 
     def _units(self, address: str, images: Images) -> list[Unit]:
         key = self._root / births.HOST_KEY

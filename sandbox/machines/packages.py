@@ -13,6 +13,7 @@ from sandbox.machines.commands import Command, Ended, parted, unknown
 ARCHIVE = "archive.json"
 INSTALLED = "packages.json"
 KERNEL = "linux-image-amd64"
+_STATUS = "install ok installed"
 _TAKES = 0.05  # seconds that apt is at work on a package, here
 
 BORN_WITH = {
@@ -47,7 +48,7 @@ class Packages:
         self._archive = archive
         self._one_at_a_time = asyncio.Lock()
         if not self._file.exists():
-            _write(self._file, {"installed": BORN_WITH, "lists": {}})
+            self._put(BORN_WITH)
 
     @property
     def kernel(self) -> str:
@@ -115,7 +116,7 @@ class Packages:
                 )
                 continue
             await asyncio.sleep(_TAKES)
-            _write(self._file, {**known, "installed": {**known["installed"], name: found["version"]}})
+            self._put({**known["installed"], name: found["version"]})
             lines.append(f"Setting up {name} ({found['version']}) ...\n")
             if found["reboot"]:
                 (self._root / "run/reboot-required").write_text("*** System restart required ***\n")
@@ -156,6 +157,15 @@ class Packages:
         errors = "".join(f"dpkg-query: no packages found matching {name}\n" for name in missing)
         return Ended(1 if missing else 0, "".join(shown), errors)
 
+    def _put(self, installed: Mapping[str, str]) -> None:
+        """Writes what is installed: also where dpkg does, as the time of that file tells when it last was changed."""
+        lists = self._known["lists"] if self._file.exists() else {}
+        _write(self._file, {"installed": installed, "lists": lists})
+        status = self._root / "var/lib/dpkg/status"
+        status.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        paragraphs = (f"Package: {name}\nStatus: {_STATUS}\nVersion: {each}\n" for name, each in installed.items())
+        status.write_text("\n".join(paragraphs))
+
     def _candidate(self, name: str) -> str:
         known = self._known
         newest = known["lists"].get(name)
@@ -187,7 +197,7 @@ def _shown(form: str, name: str, version: str) -> str:
         "binary:Package": name,
         "Version": version,
         "Architecture": "amd64",
-        "Status": "install ok installed",
+        "Status": _STATUS,
         "db:Status-Abbrev": "ii ",
         "db:Status-Status": "installed",
     }

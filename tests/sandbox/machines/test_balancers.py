@@ -2,7 +2,8 @@
 
 import http.client
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,10 @@ class Balanced(Fleet):
 
     def status(self, label: str) -> str:
         return str(self.ask("GET", f"{self.path}/{self.nodes[label]}")["status"])
+
+    def proxied(self, config: Mapping[str, Any]) -> bool:
+        """Whether HAProxy has a configuration of a balancer by now."""
+        return f"config-{config['id']}\n" in (self.folder / machines.FOLDER / "haproxy.cfg").read_text()
 
     @property
     def endpoint(self) -> Endpoint:
@@ -148,6 +153,22 @@ def test_no_connection_is_refused_while_nodes_and_balancers_come_and_go(fleet: B
         fleet.play()
         assert set(load.more()) == {"api-1", "api-2"}
     assert load.failed == []
+
+
+def test_a_node_that_is_down_stays_so_while_balancers_change(fleet: Balanced) -> None:
+    assert fleet.run("api-1", "systemctl stop gate.service").returncode == 0
+    eventually(lambda: fleet.status("api-1"), "DOWN")
+    found = set()
+    for number in range(3):
+        other = fleet.ask("POST", "/nodebalancers", bodies.node_balancer(region=REGION, label=f"third-{number}"))
+        config = fleet.ask("POST", f"/nodebalancers/{other['id']}/configs", {"port": 80, "protocol": "tcp"})
+        while fleet.proxied(config) is False:
+            found.add(fleet.status("api-1"))
+        found.add(fleet.status("api-1"))
+        fleet.ask("DELETE", f"/nodebalancers/{other['id']}")
+    assert found == {"DOWN"}
+    assert fleet.run("api-1", "systemctl start gate.service").returncode == 0
+    eventually(lambda: fleet.status("api-1"), "UP")
 
 
 def test_what_is_established_outlives_a_change_of_the_balancers(fleet: Balanced) -> None:

@@ -15,6 +15,10 @@ from tests.sandbox.machines.test_balancers import eventually
 
 OTHER, SICK, LOST = (IMAGE.replace("1" * 64, digit * 64) for digit in "345")
 HEALTH = "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8080/healthz || true"
+CHANGED_SINCE_BOOT = """
+booted=$(sed -n 's/^btime //p' "$DESTDIR/proc/stat")
+[ "$(stat -c %Y "$DESTDIR/var/lib/dpkg/status")" -le "$booted" ] || echo yes
+"""
 NEW_KERNEL = "6.1.140-1"
 
 
@@ -76,9 +80,11 @@ def test_a_new_kernel_runs_after_the_reboot_that_it_asks_for(fleet: Fleet) -> No
     fleet.says("api-2", "apt-get update; apt-get upgrade -y")
     assert fleet.says("api-2", 'cat "$DESTDIR/run/reboot-required.pkgs"') == "linux-image-amd64"
     assert fleet.says("api-2", "uname -r") == "6.1.137-amd64"
+    assert fleet.says("api-2", CHANGED_SINCE_BOOT) == "yes"
     fleet.log_in("api-2", "sudo systemctl reboot")
     eventually(lambda: fleet.run("api-2", "uname -r").stdout == "6.1.140-amd64\n", True)
     assert fleet.run("api-2", '[ -e "$DESTDIR/run/reboot-required" ]').returncode == 1
+    assert fleet.says("api-2", CHANGED_SINCE_BOOT) == ""
 
 
 def test_a_package_or_program_that_is_not_there_is_an_error(fleet: Fleet) -> None:
