@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import locks, process
-from sandbox.machines import images, packages
 from sandbox.machines.addresses import port_for
 from sandbox.process import SandboxError
 
@@ -129,17 +128,22 @@ def login(folder: Path) -> str:
 
 def publish(folder: Path, package: str, version: str, *, reboot: bool = False) -> None:
     """Puts a version of a package into the archive of all machines: they see it after `apt-get update`."""
-    _own(folder)
-    packages.publish(folder / FOLDER / packages.ARCHIVE, package, version, reboot=reboot)
+    from sandbox.machines import packages
+
+    packages.publish(_own(folder) / packages.ARCHIVE, package, version, reboot=reboot)
 
 
 def mark_sick(folder: Path, image: str, *, sick: bool = True) -> None:
     """Has the application of an image, wherever it is started from now on, not be healthy; or takes that back."""
+    from sandbox.machines import images
+
     images.put(_own(folder) / images.SICK, image, on=sick)
 
 
 def mark_lost(folder: Path, image: str, *, lost: bool = True) -> None:
     """Has an image not be pulled; or takes that back."""
+    from sandbox.machines import images
+
     images.put(_own(folder) / images.LOST, image, on=lost)
 
 

@@ -179,9 +179,9 @@ class _Host:
 
     def _clear(self, labels: set[str]) -> None:
         """Removes the files of servers that are no more: secrets are among them."""
-        for file in self._folder.glob(f"*/{_DISK}"):
-            if file.parent.name not in labels:
-                shutil.rmtree(file.parent, ignore_errors=True)
+        for folder in self._folder.iterdir():
+            if folder.is_dir() and folder.name not in {machine.BIN, *labels}:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _judge(self, verdicts: dict[str, str], control: Control) -> None:
         """Tells the model what its nodes really are."""

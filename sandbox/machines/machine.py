@@ -26,7 +26,7 @@ from sandbox.machines.units import App, Caddy, Gate, Ssh, Systemd, Unit
 from toolchain.debian import Tools
 
 UP = "up"
-BIN = "bin"  # the folder of the stand-ins, beside those of the machines
+BIN = ".bin"  # the folder of the stand-ins, beside those of the machines: no label begins like this
 PLAYED = ("apt", "apt-cache", "apt-get", "dpkg", "dpkg-query", "podman", "ss", "systemctl", "uname")
 _SS_LETTERS = {"--no-header": "H", "--numeric": "n", "--tcp": "t"}
 _OFF_WITHIN = 5.0

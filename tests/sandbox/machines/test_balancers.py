@@ -156,8 +156,12 @@ def test_no_connection_is_refused_while_nodes_and_balancers_come_and_go(fleet: B
 
 
 def test_a_node_that_is_down_stays_so_while_balancers_change(fleet: Balanced) -> None:
+    kept = next(each for each in iter(fleet.connect, None) if server_of(each) == "api-1")
     assert fleet.run("api-1", "systemctl stop gate.service").returncode == 0
     eventually(lambda: fleet.status("api-1"), "DOWN")
+    assert fleet.servers() == {"api-2"}
+    assert server_of(kept) == "api-1"
+    kept.close()
     found = set()
     for number in range(3):
         other = fleet.ask("POST", "/nodebalancers", bodies.node_balancer(region=REGION, label=f"third-{number}"))

@@ -2,12 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox import locks, machines, process
+from tests.configuration import ROOT
 from tests.sandbox.machines.conftest import Fleet
 from tests.sandbox.machines.test_balancers import Balanced, eventually
 
@@ -168,3 +171,10 @@ def test_as_many_machines_as_a_whole_region_has_are_light(fleet: Balanced) -> No
     shares = [Path(f"/proc/{each}/smaps_rollup").read_text() for each in processes_of(fleet)]
     memory = sum(int(line.split()[1]) for share in shares for line in share.splitlines() if line.startswith("Pss:"))
     assert memory < 200_000, f"{memory} kB"
+
+
+def test_importing_the_interface_brings_nothing_heavy() -> None:
+    heavy = "asyncio", "cryptography", "grpc", "pulumi", "yaml"
+    script = f"import sys, sandbox.machines; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
