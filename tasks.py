@@ -25,6 +25,8 @@ REPLACE = "replace this server, database, bucket or load balancer; can be repeat
 DELETE = "delete this one, in the same way"
 JSON = "print JSON"
 MACHINES = "have real processes play its servers and balancers: SSH, HTTP, HAProxy"
+ROLE = "of this role only"
+MAX_UNAVAILABLE = "how many servers of a role may be out at once"
 ALARM = "tell the board and those on call what is wrong, that it failed, and when that is over"
 OWNER = "whose it is; without it, whose git's user.email or the machine's user says"
 
@@ -306,8 +308,98 @@ def env_sweep(
         _end(code)
 
 
+@task(help={"stack": STACK, "sandbox": SANDBOX, "json": JSON, "healthy": "end with 1 where a server is not"})
+def servers_list(_: Context, stack: str, sandbox: bool = False, json: bool = False, healthy: bool = False) -> None:
+    """Show which server runs what, and how it does."""
+    from operations import console
+    from operations.servers import listing
+
+    code, found = listing.report(ROOT, stack, on_sandbox=sandbox, healthy=healthy)
+    if json:
+        print(json_format.dumps(listing.data(found), indent=2))
+    else:
+        console.show(listing.table(found))
+    _end(code)
+
+
+@task(
+    help={"stack": STACK, "role": ROLE, "max_unavailable": MAX_UNAVAILABLE, "sandbox": SANDBOX, "yes": YES},
+)
+def servers_apply(
+    _: Context, stack: str, role: str = "", max_unavailable: int = 1, sandbox: bool = False, yes: bool = False
+) -> None:
+    """Push to servers what changed since they were born, one after the other, out of their balancers meanwhile."""
+    from operations.servers import jobs
+
+    _end(jobs.apply(ROOT, stack, jobs.Asked(role or None, max_unavailable, yes, sandbox)))
+
+
+@task(
+    help={
+        "stack": STACK,
+        "role": ROLE,
+        "package": "this package only",
+        "reboot": "'auto': where it is required; 'always': where packages changed since the boot; 'never'",
+        "check": "only show which servers lack a version; ends with 1 for any",
+        "max_unavailable": MAX_UNAVAILABLE,
+        "sandbox": SANDBOX,
+        "yes": YES,
+        "json": "print JSON, with --check",
+    }
+)
+def servers_patch(
+    _: Context,
+    stack: str,
+    role: str = "",
+    package: str = "",
+    reboot: str = "auto",
+    check: bool = False,
+    max_unavailable: int = 1,
+    sandbox: bool = False,
+    yes: bool = False,
+    json: bool = False,
+) -> None:
+    """Upgrade packages on servers, one after the other, and reboot where that takes it."""
+    from operations import console
+    from operations.servers import jobs, patch
+
+    asked = jobs.Asked(role or None, max_unavailable, yes, sandbox)
+    if not check:
+        _end(jobs.patch(ROOT, stack, asked, patch.Wanted(package, reboot)))
+        return
+    code, found = jobs.lacking(ROOT, stack, asked, package)
+    if json:
+        print(json_format.dumps(found, indent=2))
+    else:
+        console.show(jobs.lacking_table(found))
+    _end(code)
+
+
+@task(
+    help={
+        "stack": STACK,
+        "role": "the role",
+        "sandbox": SANDBOX,
+        "yes": YES,
+        "local_state": LOCAL_STATE,
+    }
+)
+def servers_roll(
+    _: Context, stack: str, role: str = "", sandbox: bool = False, yes: bool = False, local_state: bool = False
+) -> None:
+    """Bring a role to the generations of the configuration: the new added and proved, the old drained and removed."""
+    from operations.servers import jobs
+    from operations.servers import roll as rolls
+
+    asked = jobs.Asked(role or None, yes=yes, on_sandbox=sandbox)
+    _end(rolls.roll(ROOT, stack, asked, local_state=local_state))
+
+
 namespace = Collection(demo, test, lint, bench, setup, preview, up, destroy, drift, parity, cost)
 namespace.add_collection(
     Collection("sandbox", start=sandbox_start, stop=sandbox_stop, reset=sandbox_reset, status=sandbox_status)
 )
 namespace.add_collection(Collection("env", up=env_up, list=env_list, down=env_down, sweep=env_sweep))
+namespace.add_collection(
+    Collection("servers", list=servers_list, apply=servers_apply, patch=servers_patch, roll=servers_roll)
+)

@@ -307,7 +307,7 @@ def _step_problems(running: Mapping[str, str], wanted: Mapping[str, str]) -> Ite
     if added and removed:
         yield (
             f"adds {', '.join(sorted(added))} and removes {', '.join(sorted(removed))} in one step; run the new beside "
-            "the old first, and remove the old in a second update"
+            "the old first, and remove the old in a second update; ./inv servers.roll does both"
         )
     for number in sorted(wanted.keys() & running.keys()):
         if wanted[number] != running[number]:

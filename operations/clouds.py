@@ -82,14 +82,26 @@ class Kind:
     readable: bool = True
 
 
-def connect(project: Project) -> Clouds:
+def configuration(project: Project) -> dict[str, str]:
+    """Return the values of a stack's configuration by key, secrets in clear.
+
+    Raises:
+        Failed: the engine does not give it.
+    """
+    said = json.loads(engine.ask(project, "config", "--json", "--show-secrets"))
+    return {key: each["value"] for key, each in said.items() if each.get("value") is not None}
+
+
+def connect(project: Project, values: Mapping[str, str] | None = None) -> Clouds:
     """Return the clouds of a stack: the sandbox's for its runs, else the real ones.
+
+    `values` is its configuration, where that is known already.
 
     Raises:
         Refused: it has no token for Linode.
         Failed: the engine does not give the configuration.
     """
-    values = {key: each.get("value") for key, each in json.loads(_configuration(project)).items()}
+    values = configuration(project) if values is None else values
     if not values.get("linode:token"):
         raise Refused(f"{project.stack}: linode:token is missing; pulumi config set --secret linode:token")
     apis = project.apis
@@ -137,10 +149,6 @@ def delete(found: Found) -> None:
         raise Failed(f"{found.name} can't be deleted: {error}") from None
 
 
-def _configuration(project: Project) -> str:
-    return engine.ask(project, "config", "--json", "--show-secrets")
-
-
 def _linode(token: str, url: str) -> linode_api4.LinodeClient:
     client = linode_api4.LinodeClient(token, base_url=url, user_agent=AGENT)
     client.session.request = partial(client.session.request, timeout=PATIENCE)  # it waits forever by itself
@@ -154,7 +162,8 @@ def _cloudflare(token: str, url: str) -> cloudflare.Cloudflare:
     return client
 
 
-def _pages(client: linode_api4.LinodeClient, path: str) -> Iterator[Mapping[str, Any]]:
+def pages(client: linode_api4.LinodeClient, path: str) -> Iterator[Mapping[str, Any]]:
+    """Yield all that a path of Linode's API lists."""
     number, pages = 1, 1
     while number <= pages:
         answer = client.get(f"{path}?page={number}&page_size={PAGE}")
@@ -164,7 +173,7 @@ def _pages(client: linode_api4.LinodeClient, path: str) -> Iterator[Mapping[str,
 
 def _labelled(path: str) -> Callable[[Clouds], Iterable[Listed]]:
     def find(clouds: Clouds) -> Iterator[Listed]:
-        for each in _pages(clouds.platform, path):
+        for each in pages(clouds.platform, path):
             delete = _deletion(clouds.platform, f"{path}/{each['id']}")
             yield Listed(str(each["id"]), each["label"], delete, each)
 
@@ -176,18 +185,18 @@ def _deletion(client: linode_api4.LinodeClient, path: str) -> Callable[[], Any]:
 
 
 def _devices(clouds: Clouds) -> Iterator[Listed]:
-    for firewall in _pages(clouds.platform, "/networking/firewalls"):
+    for firewall in pages(clouds.platform, "/networking/firewalls"):
         path = f"/networking/firewalls/{firewall['id']}/devices"
-        for each in _pages(clouds.platform, path):
+        for each in pages(clouds.platform, path):
             entity = each["entity"]
             key = f"{firewall['id']}/{entity['type']}/{entity['id']}"
             yield Listed(str(each["id"]), key, _deletion(clouds.platform, f"{path}/{each['id']}"))
 
 
 def _configs(clouds: Clouds) -> Iterator[Listed]:
-    for balancer in _pages(clouds.platform, "/nodebalancers"):
+    for balancer in pages(clouds.platform, "/nodebalancers"):
         path = f"/nodebalancers/{balancer['id']}/configs"
-        for each in _pages(clouds.platform, path):
+        for each in pages(clouds.platform, path):
             key = f"{balancer['id']}/{each['port']}"
             yield Listed(str(each["id"]), key, _deletion(clouds.platform, f"{path}/{each['id']}"))
 
@@ -196,14 +205,14 @@ def _nodes(clouds: Clouds) -> Iterator[Listed]:
     for config in _configs(clouds):
         balancer = config.key.partition("/")[0]
         path = f"/nodebalancers/{balancer}/configs/{config.id}/nodes"
-        for each in _pages(clouds.platform, path):
+        for each in pages(clouds.platform, path):
             named = f"{balancer}/{config.id}/{each['address']}"
             yield Listed(str(each["id"]), named, _deletion(clouds.platform, f"{path}/{each['id']}"))
 
 
 def _buckets(clouds: Clouds) -> Iterator[Listed]:
     if clouds.copies:
-        for each in _pages(clouds.copies, "/object-storage/buckets"):
+        for each in pages(clouds.copies, "/object-storage/buckets"):
             place = f"{each['region']}/{each['label']}"
             delete = _deletion(clouds.copies, f"/object-storage/buckets/{place}")
             yield Listed(f"{each['region']}:{each['label']}", f"{each['region']}:{each['label']}", delete)
@@ -211,7 +220,7 @@ def _buckets(clouds: Clouds) -> Iterator[Listed]:
 
 def _bucket_keys(clouds: Clouds) -> Iterator[Listed]:
     if clouds.copies:
-        for each in _pages(clouds.copies, "/object-storage/keys"):
+        for each in pages(clouds.copies, "/object-storage/keys"):
             delete = _deletion(clouds.copies, f"/object-storage/keys/{each['id']}")
             yield Listed(str(each["id"]), each["label"], delete)
 

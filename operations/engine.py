@@ -19,6 +19,9 @@ STACK_NOT_FOUND = 6
 CHANGES = 7
 CODES = frozenset({0, FAILED, 2, 3, 4, 5, STACK_NOT_FOUND, CHANGES, 8})
 
+# How the engine marks a secret in a state (sdk/v3/go/common/resource/properties.go).
+_SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+
 PRIVATE = 0o077
 """Umask of a sandbox run, whose backend holds secrets: nobody else may read what it writes."""
 
@@ -66,13 +69,13 @@ def ask(project: Project, *arguments: str, text: str | None = None) -> str:
     return output
 
 
-def outputs(project: Project) -> Mapping[str, Any]:
-    """Return the stack's outputs, secret ones masked; none where the stack was never made.
+def outputs(project: Project, *, show_secrets: bool = False) -> Mapping[str, Any]:
+    """Return the stack's outputs; none where the stack was never made. Secrets are masked, or in clear.
 
     Raises:
         Failed: with what the engine said.
     """
-    arguments = ("stack", "output", "--json")
+    arguments = ("stack", "output", "--json", *(["--show-secrets"] if show_secrets else []))
     returned, output, errors = answer(project, *arguments)
     if returned == STACK_NOT_FOUND:
         return {}
@@ -81,19 +84,20 @@ def outputs(project: Project) -> Mapping[str, Any]:
     return dict(json.loads(output))
 
 
-def resources(project: Project) -> list[dict[str, Any]]:
-    """Return the resources in the stack's state, secrets masked; none where the stack was never made.
+def resources(project: Project, *, show_secrets: bool = False) -> list[dict[str, Any]]:
+    """Return the resources in the stack's state; none where the stack was never made. Secrets are masked, or in clear.
 
     Raises:
         Failed: with what the engine said.
     """
-    arguments = ("stack", "export")
+    arguments = ("stack", "export", *(["--show-secrets"] if show_secrets else []))
     returned, output, errors = answer(project, *arguments)
     if returned == STACK_NOT_FOUND:
         return []
     if returned:
         raise Failed(_complaint(project, arguments, errors))
-    deployment = json.loads(output or "{}").get("deployment") or {}
+    exported = json.loads(output or "{}", object_hook=_in_clear if show_secrets else None)
+    deployment = exported.get("deployment") or {}
     return list(deployment.get("resources") or [])
 
 
@@ -139,6 +143,11 @@ def started(
 def code(returned: int) -> int:
     """Return the task's exit code for the engine's."""
     return returned if returned in CODES else FAILED
+
+
+def _in_clear(found: dict[str, Any]) -> Any:
+    """Return what a secret of an exported state holds: JSON (pkg/v3/resource/stack/deployment.go); else what it is."""
+    return json.loads(found["plaintext"]) if found.get(_SIGNATURE) == _SECRET else found
 
 
 def _complaint(project: Project, arguments: tuple[str, ...], errors: str) -> str:

@@ -35,6 +35,16 @@ def for_clouds(root: Path, stacks: Stacks, *, on_sandbox: bool, local_state: boo
     return for_sandbox(root, stacks) if on_sandbox else _of_real_state(root, stacks, _to_change(local_state))
 
 
+def for_servers(root: Path, stacks: Stacks, *, on_sandbox: bool, local_state: bool = True) -> list[Project]:
+    """Return the projects whose servers are worked on; raises as `for_preview` does.
+
+    Their generations may be on the way from some to others. `local_state` matters where the stack is updated, too.
+    """
+    if on_sandbox:
+        return for_sandbox(root, stacks)
+    return _of_real_state(root, stacks, (checks.configuration, *_to_change(local_state)))
+
+
 def for_destroy(root: Path, stacks: Stacks, *, on_sandbox: bool, local_state: bool) -> list[Project]:
     """Return the projects in which `destroy` may run; raises as `for_preview` does.
 

@@ -15,6 +15,7 @@ from operations.console import agrees, has_terminal, require_name, say
 from operations.errors import Failed, NotBegun, Refused
 from operations.guards import Asked
 from operations.project import Project
+from operations.servers import applied
 
 PRODUCTION = "production"
 
@@ -50,8 +51,10 @@ def up(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
     return _in_turn(projects, "up", lambda project: bring_up(project, agreed))
 
 
-def bring_up(project: Project, agreed: Agreed) -> int:
+def bring_up(project: Project, agreed: Agreed, *options: str) -> int:
     """Bring one stack to what the configuration says, after its plan was shown, guarded and agreed to.
+
+    `options` are further ones of the engine's previews and updates.
 
     The update makes its own plan again, under the state's lock: what the guard let pass is not what it is bound to. So
     where somebody was asked, and took time, state and files have to be as they were; without that it follows at once.
@@ -62,7 +65,7 @@ def bring_up(project: Project, agreed: Agreed) -> int:
         Failed: the engine or a cloud does not answer.
     """
     go_on(project, agreed)
-    pack = policy.arguments(project)
+    pack = (*policy.arguments(project), *options)
     basis = "" if agreed.yes else plans.basis(project)
     code, plan = plans.preview(project, engine.run, *pack)
     guards.require(project, plan, agreed.asked)
@@ -77,7 +80,10 @@ def bring_up(project: Project, agreed: Agreed) -> int:
             raise NotBegun(f"{project.stack}: declined; nothing was changed")
         if plans.basis(project) != basis:
             raise NotBegun(f"{project.stack}: its state or the files have changed since this plan was made; repeat it")
-    return engine.run(project, "up", *pack, "--yes", "--skip-preview")
+    if code := engine.run(project, "up", *pack, "--yes", "--skip-preview"):
+        return code
+    applied.tell(project, say)
+    return 0
 
 
 def destroy(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:

@@ -1,0 +1,6 @@
+"""What sysops do to servers that run: list, apply, patch, roll.
+
+`fleet` knows the servers of a stack and what each is to hold, `remote` reaches one over SSH, `nodes` takes them out of
+their balancers and back, and `rolling` is the one loop that works through them. A job (`apply`, `patch`, `roll`) says
+what is due on a server, and does it.
+"""

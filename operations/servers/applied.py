@@ -1,0 +1,60 @@
+"""What the servers of a stack were last given, remembered beside its state: so `up` can say that an apply is due.
+
+The stack's output `contents` has, by environment and role, a digest of what servers are to hold. The tag `applied` of
+the stack has the digests that its servers were born with, or were given by `servers.apply` since.
+"""
+
+import json
+from collections.abc import Callable, Collection
+
+from operations import engine
+from operations.project import Project
+
+TAG = "applied"
+_DIGITS = 12  # of a digest: enough to tell one content from the next
+Group = tuple[str, str]
+
+
+def tell(project: Project, say: Callable[[str], None]) -> None:
+    """After an update, say which servers hold what was configured before. Those of a new role were born with it.
+
+    Raises:
+        Failed: the engine does not answer.
+    """
+    wanted, applied = _wanted(project), _read(project)
+    if new := {group: digest for group, digest in wanted.items() if group not in applied}:
+        _write(project, {**{group: digest for group, digest in applied.items() if group in wanted}, **new})
+    due = [group for group, digest in wanted.items() if applied.get(group, digest) != digest]
+    if due:
+        names = ", ".join(f"{role} of {environment}" for environment, role in sorted(due))
+        say(f"{project.stack}: servers hold what was configured before: {names}; {project.task('servers.apply')}")
+
+
+def note(project: Project, groups: Collection[Group]) -> None:
+    """Remember that all servers of some groups, by environment and role, hold what they are to hold.
+
+    Raises:
+        Failed: the engine does not answer.
+    """
+    wanted = _wanted(project)
+    given = {group: wanted[group] for group in groups if group in wanted}
+    if given.items() - (applied := _read(project)).items():
+        _write(project, {**applied, **given})
+
+
+def _wanted(project: Project) -> dict[Group, str]:
+    contents = engine.outputs(project, show_secrets=True).get("contents") or {}
+    return {(name, role): digest[:_DIGITS] for name, roles in contents.items() for role, digest in roles.items()}
+
+
+def _read(project: Project) -> dict[Group, str]:
+    tags = json.loads(engine.ask(project, "stack", "tag", "ls", "--json").strip() or "{}")
+    applied = json.loads(tags.get(TAG, "{}"))
+    return {(name, role): digest for name, roles in applied.items() for role, digest in roles.items()}
+
+
+def _write(project: Project, applied: dict[Group, str]) -> None:
+    nested: dict[str, dict[str, str]] = {}
+    for (name, role), digest in sorted(applied.items()):
+        nested.setdefault(name, {})[role] = digest
+    engine.ask(project, "stack", "tag", "set", TAG, json.dumps(nested))

@@ -1,0 +1,136 @@
+"""The servers of a stack: where each is, how it is known, and what it is to hold now."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+
+from components import labels, outfit, user_data
+from components.settings import PROJECT, Stack
+from operations import clouds, engine
+from operations.clouds import Clouds
+from operations.errors import Failed, Refused
+from operations.project import Project
+
+OPS = outfit.OPS
+# What is least exposed comes first, so that what goes wrong shows before customers do.
+_ORDER = ("none", "proxied", "load-balancer")
+_DATABASE = "linode:index/databasePostgresqlV2:DatabasePostgresqlV2"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A server: its place in the stack, its public IPv4 address, its host key (OpenSSH's form), what it is to hold.
+
+    `health` is the address, on the server, that answers 2xx while its application works; None where it has none.
+    """
+
+    place: outfit.Place
+    address: str
+    host_key: str
+    health: str | None
+    files: tuple[user_data.File, ...] = field(repr=False)
+    image: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its label at the cloud, by which people know it."""
+        return self.place.label
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """What it stands in for: environment and role."""
+        return self.place.environment, self.place.role
+
+    @property
+    def generation(self) -> int | None:
+        """Its generation; None for an ops server."""
+        return None if self.place.role == OPS else labels.generation_and_number(self.label)[0]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A stack's servers, in the order in which work goes through them, and the clouds that hold them."""
+
+    project: Project
+    stack: Stack
+    clouds: Clouds
+    members: tuple[Member, ...]
+
+    def groups(self) -> Iterator[tuple[tuple[str, str], tuple[Member, ...]]]:
+        """Yield environment and role, and their servers."""
+        for group in dict.fromkeys(member.group for member in self.members):
+            yield group, tuple(member for member in self.members if member.group == group)
+
+    def of(self, wanted: Callable[[Member], bool]) -> "Fleet":
+        """Return the fleet of those servers only."""
+        return Fleet(self.project, self.stack, self.clouds, tuple(filter(wanted, self.members)))
+
+
+def load(project: Project, stack: Stack, role: str | None = None) -> Fleet:
+    """Return the servers that a stack has, of all roles or of one.
+
+    Raises:
+        Refused: the stack has none, or none of that role, or an input is not set.
+        Failed: the engine does not say.
+    """
+    outputs = engine.outputs(project)
+    if not outputs.get("servers"):
+        raise Refused(f"{project.stack}: it has no servers yet; {project.task('up')}")
+    values = clouds.configuration(project)
+    inputs = {key.removeprefix(f"{PROJECT}:"): value for key, value in values.items()}
+    try:
+        members = tuple(_members(stack, inputs, outputs, _databases(project)))
+    except KeyError as missing:
+        raise Refused(f"{project.stack}: the input {missing} is not set; {project.task('setup')}") from None
+    known = sorted({member.place.role for member in members})
+    if role is not None and role not in known:
+        raise Refused(f"{project.stack}: no server has the role '{role}'; known are {', '.join(known)}")
+    chosen = tuple(member for member in members if role in (None, member.place.role))
+    return Fleet(project, stack, clouds.connect(project, values), chosen)
+
+
+def _members(
+    stack: Stack, inputs: Mapping[str, str], outputs: Mapping[str, Any], databases: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Member]:
+    ssh_addresses = [outputs["ops"]] if outputs.get("ops") else []
+    known = {name: each for name, each in stack.environments.items() if name in outputs["servers"]}
+    for name, environment in sorted(known.items(), key=lambda item: _ORDER.index(item[1].publish)):
+        database = databases.get(labels.label("database", stack.label, environment.label, "db"))
+        told = outfit.Told(ssh_addresses, database)
+        for role, servers in outputs["servers"][name].items():
+            for server in servers if role in stack.roles else ():
+                place = outfit.Place(name, role, server["label"])
+                wanted = outfit.role_server(stack, place, inputs, told)
+                health = f"http://127.0.0.1:{wanted.port}{wanted.health_path}"
+                yield _member(place, server["address"], wanted, health, wanted.image)
+    if stack.ops and outputs.get("ops"):
+        ops = outfit.ops_server(stack, inputs)
+        yield _member(outfit.Place("", OPS, ops.hostname), outputs["ops"], ops)
+
+
+def _member(
+    place: outfit.Place, address: str, wanted: user_data.Server, health: str | None = None, image: str = ""
+) -> Member:
+    return Member(place, address, _public(wanted.host_key), health, user_data.files(wanted), image)
+
+
+def _databases(project: Project) -> dict[str, dict[str, Any]]:
+    """Return by its label how to connect to each database of the stack."""
+    return {
+        each["outputs"]["label"]: outfit.connection(each["outputs"])
+        for each in engine.resources(project, show_secrets=True)
+        if each["type"] == _DATABASE and not each.get("delete")
+    }
+
+
+def _public(host_key: str) -> str:
+    """Return the public half of a host key: `ssh-ed25519 <base64>`."""
+    try:
+        key = serialization.load_ssh_private_key(host_key.strip().encode() + b"\n", None)
+    except ValueError:
+        raise Failed("the SSH host key of an environment can't be read; set it again with ./inv setup") from None
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return re.sub(r"\s+\S*@\S*$", "", public.decode())

@@ -1,0 +1,147 @@
+"""Upgrading Debian's packages on servers, for an urgent vulnerability, and rebooting where that takes it."""
+
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from operations.servers.remote import Remote, Unreachable
+
+AUTO, ALWAYS, NEVER = "auto", "always", "never"
+REBOOTS = (AUTO, ALWAYS, NEVER)
+# apt waits for unattended-upgrades, and keeps the configuration that is there.
+_APT = (
+    "apt() { DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes -o DPkg::Lock::Timeout=300 "
+    '-o Dpkg::Options::=--force-confold "$@" >&2; }\n'
+)
+_UPGRADE = 'if [ -n "$package" ]; then set -- install --only-upgrade "$package"; else set -- upgrade; fi\n'
+_UPDATE = _APT + "apt update\n"
+_LOOK = (
+    _UPGRADE
+    + """\
+apt-get --simulate "$@" | grep '^Inst ' || true
+root="${DESTDIR-}"
+[ ! -e "$root/run/reboot-required" ] || echo 'reboot required'
+booted="$(sed -n 's/^btime //p' "$root/proc/stat")"
+changed="$(stat -c %Y "$root/var/lib/dpkg/status")"
+[ "$changed" -le "$booted" ] || echo 'changed since boot'
+"""
+)
+_VERSIONS = "dpkg-query -W -f '${Package} ${Version}\\n'"
+_BOOT = 'cat "${DESTDIR-}/proc/sys/kernel/random/boot_id"'
+_REBOOT = "systemctl reboot"
+_INST = re.compile(r"Inst (?P<package>\S+) \[(?P<before>[^\]]+)\] \((?P<after>\S+)")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for: one package or all that have a newer version, and when to reboot (one of REBOOTS)."""
+
+    package: str = ""
+    reboot: str = AUTO
+    back_within: float = 600.0  # seconds that a reboot may take
+    asks: float = 2.0
+
+
+@dataclass(frozen=True)
+class Lack:
+    """What a server has not yet: by package, its version and the one to be had; and whether a reboot is due."""
+
+    upgrades: Mapping[str, tuple[str, str]]
+    reboot_required: bool
+    changed_since_boot: bool
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Upgrades and reboots that are due (`Work` of the rolling loop)."""
+
+    wanted: Wanted
+    lack: Lack
+    interrupts: bool = True
+
+    @property
+    def what(self) -> str:
+        """What is due, in words."""
+        upgrades = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in sorted(self.lack.upgrades.items()))
+        return upgrades or "a reboot"
+
+    def prepare(self, remote: Remote) -> None:
+        """Nothing: an upgrade may restart what serves, so it waits until the server is out."""
+
+    def act(self, remote: Remote) -> str:
+        """Upgrade, and reboot where that is due; return the versions before and after."""
+        before = _versions(remote)
+        if self.lack.upgrades:
+            remote.run(f'{_APT}{_UPGRADE}apt "$@"', package=self.wanted.package)
+        after = _versions(remote)
+        said = [
+            f"{name} {before.get(name, 'none')} -> {version}"
+            for name, version in sorted(after.items())
+            if before.get(name) != version
+        ]
+        if self._reboots(lack(remote, self.wanted.package)):
+            self._reboot(remote)
+            said.append("rebooted")
+        return ", ".join(said) or "nothing was upgraded"
+
+    def undo(self, remote: Remote) -> bool:
+        """Packages are not taken back: an older version has the hole that this one closes."""
+        del remote
+        return False
+
+    def _reboots(self, left: Lack) -> bool:
+        return is_reboot_due(left, self.wanted)
+
+    def _reboot(self, remote: Remote) -> None:
+        """Reboot, and wait until the server runs again.
+
+        Raises:
+            Unreachable: it does not come back.
+        """
+        boot = remote.run(_BOOT)
+        with suppress(Unreachable):  # it may go at once
+            remote.run(_REBOOT)
+        until = time.monotonic() + self.wanted.back_within
+        while True:
+            try:
+                if remote.run(_BOOT) != boot:
+                    return
+            except Unreachable:
+                if time.monotonic() > until:
+                    raise
+            if time.monotonic() > until:
+                raise Unreachable("it was told to reboot, and runs on")
+            time.sleep(self.wanted.asks)
+
+
+def update(remote: Remote) -> None:
+    """Have a server learn which versions there are."""
+    remote.run(_UPDATE)
+
+
+def look(remote: Remote, wanted: Wanted) -> Patch | None:
+    """Say what is due on a server that has learnt which versions there are; None for nothing."""
+    found = lack(remote, wanted.package)
+    return Patch(wanted, found) if found.upgrades or is_reboot_due(found, wanted) else None
+
+
+def lack(remote: Remote, package: str = "") -> Lack:
+    """Return what a server has not yet, of one package or of all."""
+    lines = remote.run(_LOOK, package=package).splitlines()
+    found = [match for line in lines if (match := _INST.match(line))]
+    return Lack(
+        {each["package"]: (each["before"], each["after"]) for each in found},
+        "reboot required" in lines,
+        "changed since boot" in lines,
+    )
+
+
+def is_reboot_due(found: Lack, wanted: Wanted) -> bool:
+    """Whether a server is to be rebooted: `always` means after every change of packages, so it can be repeated."""
+    return {AUTO: found.reboot_required, ALWAYS: found.changed_since_boot, NEVER: False}[wanted.reboot]
+
+
+def _versions(remote: Remote) -> dict[str, str]:
+    return dict(line.split(" ", 1) for line in remote.run(_VERSIONS).splitlines())

@@ -1,0 +1,176 @@
+"""One server over SSH: scripts that root runs there, and nothing left open.
+
+A script goes through standard input, so no secret is in an argument list. It is POSIX shell, and writes
+"$DESTDIR" before absolute paths: nothing on a server, the folder that plays `/` on a machine of the sandbox.
+"""
+
+import base64
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import paramiko
+from fabric import Connection
+from paramiko.ssh_exception import BadHostKeyException, NoValidConnectionsError
+
+from operations.errors import Failed
+from operations.servers.fleet import Member
+
+USER = "ops"
+ROOT = "sudo sh -s"
+LOCK = 'exec sudo flock --nonblock "${DESTDIR-}/run/chat-tonic.lock" sh -c "echo held; exec cat"'
+_CHUNK = 2**15
+CONNECT_WITHIN = 10  # seconds
+ANSWER_WITHIN = 1800.0  # seconds without a word from a script
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a server's SSH is, who logs in, and with which key; None: an agent's, or those in ~/.ssh."""
+
+    host: str
+    port: int = 22
+    user: str = USER
+    key: Path | None = None
+
+
+class Unreachable(Exception):  # noqa: N818 - what a server is, not a fault of ours
+    """The server does not answer over SSH; the text says how."""
+
+
+class ScriptError(Exception):
+    """A script failed; the text is the end of what it said on standard error."""
+
+
+class Remote:
+    """A server that can be reached: `Remote.run` connects when it is needed, and again after a reboot."""
+
+    def __init__(self, member: Member, endpoint: Endpoint) -> None:
+        self.member, self._endpoint = member, endpoint
+        self._open: Connection | None = None
+        self._lock: paramiko.Channel | None = None
+        self._holds = False
+
+    def run(self, script: str, **variables: str) -> str:
+        """Run a script as root, with shell variables; return its standard output.
+
+        Raises:
+            Unreachable: the server can't be reached, or the connection broke.
+            ScriptError: the script ended with another code than 0.
+            Failed: it shows another host key than its environment's, or lets nobody in.
+        """
+        given = "".join(f"{name}={_quoted(value)}\n" for name, value in variables.items())
+        # A function, so that a script of which only a part arrives does nothing.
+        text = f"set -eu\n{given}main() {{\n{script}\n}}\nmain </dev/null\n"
+        channel = self._session()
+        try:
+            channel.settimeout(ANSWER_WITHIN)
+            channel.exec_command(ROOT)
+            channel.sendall(text.encode())
+            channel.shutdown_write()
+            said, complained = (_all(receive) for receive in (channel.recv, channel.recv_stderr))
+            code = channel.recv_exit_status()
+            channel.close()
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            self.close()
+            raise Unreachable(f"{type(error).__name__}: {error}".rstrip(": ")) from None
+        if code == -1:
+            self.close()
+            raise Unreachable("the connection broke")
+        if code:
+            raise ScriptError(complained.strip()[-500:] or f"a script ended with code {code}")
+        return said
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the only run that works on the server; it is free again as soon as this run's connection is gone.
+
+        Raises:
+            Failed: another run works on it, or as for `run`.
+            Unreachable: as for `run`.
+        """
+        self._holds = True
+        try:
+            self._session().close()  # with nothing open yet, the connection itself takes hold
+            if self._lock is None:
+                self._take_hold()
+            yield
+        finally:
+            self._holds = False
+            if self._lock is not None:
+                self._lock.close()
+            self._lock = None
+
+    def _take_hold(self) -> None:
+        assert self._open is not None  # noqa: S101 - only who is connected takes hold
+        channel = self._open.transport.open_session(timeout=CONNECT_WITHIN)
+        channel.settimeout(ANSWER_WITHIN)
+        channel.exec_command(LOCK)
+        if not channel.recv(8).startswith(b"held"):
+            raise Failed(f"{self.member.label}: another run works on it; wait for its end")
+        self._lock = channel
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._open is not None:
+            self._open.close()
+        self._open = self._lock = None
+
+    def _session(self) -> paramiko.Channel:
+        try:
+            if self._open is None or not self._open.is_connected:
+                self._open, self._lock = self._connect(), None
+                if self._holds:  # again, after a reboot
+                    self._take_hold()
+            return self._open.transport.open_session(timeout=CONNECT_WITHIN)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            self.close()
+            raise Unreachable(f"{type(error).__name__}: {error}".rstrip(": ")) from None
+
+    def _connect(self) -> Connection:
+        at, label = self._endpoint, self.member.label
+        options: Mapping[str, object] = (
+            {"key_filename": str(at.key), "allow_agent": False, "look_for_keys": False} if at.key else {}
+        )
+        connection = Connection(
+            at.host, at.user, at.port, connect_timeout=CONNECT_WITHIN, connect_kwargs={**options, "banner_timeout": 30}
+        )
+        kind, key = self.member.host_key.split()
+        name = at.host if at.port == paramiko.config.SSH_PORT else f"[{at.host}]:{at.port}"
+        connection.client.get_host_keys().add(name, kind, paramiko.Ed25519Key(data=base64.b64decode(key)))
+        connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        try:
+            connection.open()
+        except BadHostKeyException:
+            raise Failed(
+                f"{label} ({at.host}): it shows another SSH host key than its environment's. Somebody may be between, "
+                "or it was made with another key; nothing was done to it, and the run ends here"
+            ) from None
+        except paramiko.AuthenticationException:
+            raise Failed(
+                f"{label} ({at.host}): it lets nobody in as '{at.user}' with the keys at hand; load one of "
+                "chat-tonic:authorizedKeys into your agent"
+            ) from None
+        except NoValidConnectionsError as error:
+            raise Unreachable(f"{error.strerror}") from None
+        except TimeoutError:
+            raise Unreachable(f"no answer within {CONNECT_WITHIN} s") from None
+        except paramiko.SSHException as error:
+            if "not found in known_hosts" in str(error):
+                raise Failed(
+                    f"{label} ({at.host}): it shows an SSH host key of another kind; the run ends here"
+                ) from None
+            raise Unreachable(str(error)) from None
+        except socket.gaierror as error:
+            raise Unreachable(str(error)) from None
+        return connection
+
+
+def _all(receive: Callable[[int], bytes]) -> str:
+    return b"".join(iter(lambda: receive(_CHUNK), b"")).decode(errors="replace")
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "'\\''") + "'"

@@ -1,0 +1,346 @@
+"""The one loop that works through servers: out of the balancer, act, healthy, back in, next.
+
+A group, a role in an environment, never has more of its servers out than it is told. The loop stops at the first server
+that does not come back, and leaves it out. What is done is found out from the servers each time, so a run that is
+repeated goes on: a server that this loop took out, and nobody put back, has a mark that says so.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from invoke.exceptions import Exit
+
+from operations.console import say
+from operations.errors import Failed
+from operations.project import Project
+from operations.servers.fleet import Fleet, Member
+from operations.servers.nodes import ACCEPT, DRAIN, Node, Nodes
+from operations.servers.remote import Endpoint, Remote, ScriptError, Unreachable
+
+_LOOK_AT_ONCE = 16
+# The mark of a server that is out by this loop; on its disk, as it has to outlive a reboot.
+_MARK = 'mark="${DESTDIR-}/var/lib/chat-tonic/out-by-operations"\n'
+_IS_MARKED = _MARK + '[ -e "$mark" ] && echo marked || true'
+_SET_MARK = _MARK + 'mkdir -p "${mark%/*}"\n: >"$mark"'
+_REMOVE_MARK = _MARK + 'rm -f "$mark"'
+_CONNECTIONS = "ss -Htn state established '( sport = :443 )' | wc -l"
+_IS_HEALTHY = """\
+for unit in app caddy gate; do
+    systemctl is-active --quiet "$unit.service" || { echo "$unit.service is not active"; return; }
+done
+curl --silent --noproxy '*' --output /dev/null --max-time 5 --write-out '%{http_code}\n' "$url" | grep -v '^000' || true
+"""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds: how long nobody may be connected until a server counts as drained, and how long it is waited for what.
+
+    A balancer takes a moment until it does what its API was told; `quiet` covers that.
+    """
+
+    quiet: float = 5.0
+    drained: float = 120.0
+    healthy: float = 300.0
+    asks: float = 1.0
+
+
+_ON_SANDBOX = Patience(quiet=0.5, drained=30.0, healthy=20.0, asks=0.1)
+
+
+def patience(project: Project) -> Patience:
+    """Return how long it is waited in a project: the sandbox's machines are quick."""
+    return _ON_SANDBOX if project.sandbox else Patience()
+
+
+class Work(Protocol):
+    """What is due on a server, which is taken out of its balancer first where requests would notice."""
+
+    @property
+    def what(self) -> str:
+        """What is due, in words."""
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether requests would notice."""
+
+    def prepare(self, remote: Remote) -> None:
+        """Do what can be done while the server still serves."""
+
+    def act(self, remote: Remote) -> str:
+        """Do it; return what became of it, for the report."""
+
+    def undo(self, remote: Remote) -> bool:
+        """Put back what was before, where the server did not become healthy; whether there was anything to put back."""
+
+
+Look = Callable[[Member, Remote], Work | None]
+"""Says what is due on a server; None for nothing."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a server; `good` unless it needs somebody."""
+
+    label: str
+    said: str
+    good: bool = True
+
+
+@dataclass(frozen=True)
+class _AtWork:
+    """The servers of a group that this run took out and has not put back, of which one decides at a time."""
+
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    labels: set[str] = field(default_factory=set)
+
+
+class _Stopped(Exception):  # noqa: N818 - no error: the reason why no further server is begun
+    """A server did not come back; it says so."""
+
+
+@dataclass(frozen=True)
+class Roll:
+    """One way through a fleet: who does what, how many of a group may be out, how long it is waited."""
+
+    fleet: Fleet
+    look: Look
+    endpoint: Callable[[Member], Endpoint]
+    max_unavailable: int = 1
+    patience: Patience = Patience()
+    admit: bool = True  # whether servers go back into their balancers afterwards; else they leave for good
+
+    def due(self) -> dict[str, Work | Unreachable | None]:
+        """Return by label what is due on each server, all asked at once.
+
+        Raises:
+            Failed: a server shows another host key, lets nobody in, or a script failed there.
+        """
+        with ThreadPoolExecutor(_LOOK_AT_ONCE) as pool:
+            return dict(
+                zip(
+                    [member.label for member in self.fleet.members],
+                    pool.map(self._due, self.fleet.members),
+                    strict=True,
+                )
+            )
+
+    def out(self) -> set[str]:
+        """Return the labels of the servers that get no new connections, whoever took them out.
+
+        Raises:
+            Failed: the cloud does not answer.
+        """
+        nodes, labels = Nodes(self.fleet), {member.label for member in self.fleet.members}
+        there = [node for group, _ in self.fleet.groups() for node in nodes.of(group).items()]
+        return {label for label, node in there if node.mode != ACCEPT} & labels
+
+    def sick(self) -> dict[str, str]:
+        """Wait until every server is healthy and its balancer gives it connections; return what is wrong, by label.
+
+        Raises:
+            Failed: a cloud does not answer, or a server shows another host key or lets nobody in.
+        """
+
+        def one(member: Member) -> str | None:
+            with connected(member, self.endpoint(member)) as remote:
+                if problem := self._wait_until_healthy(member, remote):
+                    return problem
+            nodes = Nodes(self.fleet)
+            for _ in self._while_patient():
+                node = nodes.of(member.group).get(member.label)
+                if node is None or node.serves:
+                    return None
+            return "its balancer does not reach it, or it was taken out there"
+
+        with ThreadPoolExecutor(_LOOK_AT_ONCE) as pool:
+            said = zip(self.fleet.members, pool.map(one, self.fleet.members), strict=True)
+            return {member.label: problem for member, problem in said if problem}
+
+    def run(self) -> list[Outcome]:
+        """Go through the fleet; return what became of each server on which anything was due or wrong."""
+        nodes = Nodes(self.fleet)
+        outcomes: list[Outcome] = []
+        for group, members in self.fleet.groups():
+            if not self._go_through(nodes, group, members, outcomes):
+                break
+        return outcomes
+
+    def _go_through(
+        self, nodes: Nodes, group: tuple[str, str], members: Sequence[Member], outcomes: list[Outcome]
+    ) -> bool:
+        """Work on a group's servers, some at once; whether the next group may be begun."""
+        stop, at_work = threading.Event(), _AtWork()
+        there = nodes.of(group)
+        # First those that are out already: with them back, others may go.
+        waiting = sorted(members, key=lambda each: each.label not in there or there[each.label].mode == ACCEPT)
+        with ThreadPoolExecutor(self.max_unavailable) as pool:
+            running: set[Future[Outcome | None]] = set()
+            while running or (waiting and not stop.is_set()):
+                while waiting and len(running) < self.max_unavailable and not stop.is_set():
+                    running.add(pool.submit(self._one, nodes, waiting.pop(0), at_work))
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for each in finished:
+                    if (outcome := each.result()) is not None:
+                        outcomes.append(outcome)
+                        say(f"{outcome.label}: {outcome.said}")
+                        if not outcome.good:
+                            stop.set()
+        return not stop.is_set()
+
+    def _one(self, nodes: Nodes, member: Member, at_work: _AtWork) -> Outcome | None:
+        remote = Remote(member, self.endpoint(member))
+        try:
+            with remote.held():
+                outcome = self._work_on(nodes, member, remote, at_work)
+                at_work.labels.discard(member.label)
+                return outcome
+        except _Stopped as reason:
+            return Outcome(member.label, str(reason), good=False)
+        except Exit as reason:
+            return Outcome(member.label, str(reason.message), good=False)
+        except Unreachable as reason:
+            return Outcome(member.label, f"does not answer over SSH: {reason}", good=False)
+        except ScriptError as reason:
+            return Outcome(member.label, f"a command failed: {reason}", good=False)
+        finally:
+            remote.close()
+
+    def _work_on(self, nodes: Nodes, member: Member, remote: Remote, at_work: _AtWork) -> Outcome | None:
+        node = nodes.of(member.group).get(member.label)
+        is_ours = bool(remote.run(_IS_MARKED).strip())
+        work = self.look(member, remote)
+        if work is None and not (is_ours and self.admit):
+            return None
+        if work is not None:
+            work.prepare(remote)
+        if node and work is not None and work.interrupts:
+            self._take_out(nodes, member, remote, node, at_work)
+            is_ours = is_ours or node.mode == ACCEPT
+        said = "back in its balancer"
+        if work is not None:
+            said = self._act(member, remote, work)
+        if node and is_ours and self.admit:
+            self._admit(nodes, member, remote)
+        elif node and node.mode != ACCEPT:
+            said += f"; somebody else set it to '{node.mode}' in its balancer, and so it stays"
+        return Outcome(member.label, said)
+
+    def _act(self, member: Member, remote: Remote, work: Work) -> str:
+        said = work.act(remote)
+        problem = self._wait_until_healthy(member, remote)
+        if problem is None:
+            return said
+        if not work.undo(remote):
+            raise _Stopped(f"{work.what}; does not become healthy ({problem}), and is left out of its balancer")
+        if again := self._wait_until_healthy(member, remote):
+            raise _Stopped(
+                f"{work.what}; does not become healthy ({problem}), nor with what was before ({again}): it is left "
+                "out of its balancer"
+            )
+        if self.admit:
+            self._admit(Nodes(self.fleet), member, remote)
+        raise _Stopped(f"{work.what}; does not become healthy with it ({problem}): what was before is put back")
+
+    def _take_out(self, nodes: Nodes, member: Member, remote: Remote, node: Node, at_work: _AtWork) -> None:
+        """Let a server get no new connections, and wait until those that it has are gone, or for as long as it goes."""
+        if node.mode == ACCEPT:
+            while not self._leaves(nodes, member, remote, node, at_work):
+                time.sleep(self.patience.asks)
+        began = quiet_since = time.monotonic()
+        while (now_ := time.monotonic()) < began + self.patience.drained:
+            if remote.run(_CONNECTIONS).strip() != "0":
+                quiet_since = time.monotonic()
+            elif now_ - quiet_since >= self.patience.quiet:
+                return
+            time.sleep(self.patience.asks)
+        say(f"{member.label}: connections are left after {self.patience.drained:.0f} s; they will be cut")
+
+    def _leaves(self, nodes: Nodes, member: Member, remote: Remote, node: Node, at_work: _AtWork) -> bool:
+        """Take a server out as soon as enough others serve; whether it is out.
+
+        Raises:
+            _Stopped: too many others are out, and this run does not bring them back.
+        """
+        with at_work.turn:  # the next one counts this one as out
+            out = {label for label, each in nodes.of(member.group).items() if not each.serves} - {member.label}
+            # Those that leave for good are not missed: who stays was proved before.
+            if self.admit and len(out) >= self.max_unavailable:
+                if len(out - at_work.labels) >= self.max_unavailable:
+                    raise _Stopped(
+                        f"it stays in: {', '.join(sorted(out))} of its role {'is' if len(out) == 1 else 'are'} out "
+                        f"already, and no more than {self.max_unavailable} may be"
+                    )
+                return False
+            remote.run(_SET_MARK)
+            nodes.set(node, DRAIN)
+            at_work.labels.add(member.label)
+            return True
+
+    def _admit(self, nodes: Nodes, member: Member, remote: Remote) -> None:
+        """Let a server get connections again, and wait until its balancer has found it well."""
+        if problem := self._wait_until_healthy(member, remote):
+            raise _Stopped(f"is not healthy ({problem}), and is left out of its balancer")
+        nodes.set(nodes.of(member.group)[member.label], ACCEPT)
+        for _ in self._while_patient():
+            if nodes.of(member.group)[member.label].serves:
+                remote.run(_REMOVE_MARK)
+                return
+        nodes.set(nodes.of(member.group)[member.label], DRAIN)
+        raise _Stopped("is healthy by itself, but its balancer does not reach it; it is left out")
+
+    def _wait_until_healthy(self, member: Member, remote: Remote) -> str | None:
+        """Wait until a server's application answers; None, or what it says instead."""
+        said: str | None = None
+        for _ in self._while_patient():
+            try:
+                said = health(member, remote)
+            except Unreachable as reason:
+                said = str(reason)
+            if said is None:
+                return None
+        return said
+
+    def _while_patient(self) -> Iterator[None]:
+        until = time.monotonic() + self.patience.healthy
+        while time.monotonic() < until:
+            yield
+            time.sleep(self.patience.asks)
+
+    def _due(self, member: Member) -> Work | Unreachable | None:
+        with connected(member, self.endpoint(member)) as remote:
+            try:
+                return self.look(member, remote)
+            except Unreachable as reason:
+                return reason
+            except ScriptError as reason:
+                raise Failed(f"{member.label}: a command failed: {reason}") from None
+
+
+def health(member: Member, remote: Remote) -> str | None:
+    """Ask a server's application, on the server itself; None where it works or there is none, else what is wrong.
+
+    Raises:
+        Unreachable: the server can't be reached.
+    """
+    if member.health is None:
+        return None
+    said = remote.run(_IS_HEALTHY, url=member.health).strip()
+    if said.startswith("2"):
+        return None
+    return f"it answers {said}" if said.isdigit() and int(said) else said or "it does not answer"
+
+
+@contextmanager
+def connected(member: Member, endpoint: Endpoint) -> Iterator[Remote]:
+    """A server's remote, closed afterwards."""
+    remote = Remote(member, endpoint)
+    try:
+        yield remote
+    finally:
+        remote.close()
