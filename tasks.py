@@ -209,7 +209,7 @@ def sandbox_start(_: Context, machines: bool = False) -> None:
 
     started = sandbox.start(ROOT)
     if machines:
-        sandbox.play(ROOT, console.say)
+        sandbox.machines(ROOT, console.say)
     print(sandbox.describe(started))
 
 

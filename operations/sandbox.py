@@ -26,10 +26,10 @@ from components.settings import Stack
 from operations import edits, engine, throwaway
 from operations.errors import Failed
 from operations.project import Apis, Project, read_project_file, without_real
-from sandbox import machines, process
-from toolchain import cache
+from sandbox import machines as playing
+from sandbox import process
+from toolchain import cache, progress
 from toolchain.engine import Engine
-from toolchain.progress import CommandError
 
 FOLDER = ".sandbox"
 BACKEND = "backend"
@@ -51,15 +51,14 @@ def start(root: Path) -> process.Running:
         return process.start(folder, sorted(_zones(root)), found.latency if found else 0.0)
 
 
-def play(root: Path, say: Callable[[str], None]) -> machines.Machines:
-    """Start the local clouds of a checkout, and machines for all that runs there; return where they are.
+def machines(root: Path, say: Callable[[str], None]) -> playing.Machines:
+    """Start the machines that play a checkout's servers, unless they run, and return where they are.
 
     Raises:
-        Failed: the clouds or the machines don't start.
+        Failed: they don't start.
     """
-    start(root)
     with _reported():
-        return machines.start(root / FOLDER, say)
+        return playing.start(root / FOLDER, say)
 
 
 def stop(root: Path) -> None:
@@ -95,7 +94,7 @@ def data(running: process.Running | None) -> dict[str, Any]:
     """Return a status for programs."""
     if running is None:
         return {"running": False}
-    played = machines.status(running.file.parent)
+    played = playing.status(running.file.parent)
     told = {**dataclasses.asdict(played), "key": str(played.key)} if played else None
     return {"running": True, **dataclasses.asdict(running), "file": str(running.file), "machines": told}
 
@@ -104,7 +103,7 @@ def describe(running: process.Running | None) -> str:
     """Return a status for people."""
     if running is None:
         return "The sandbox does not run; ./inv sandbox.start starts it."
-    played = machines.status(running.file.parent)
+    played = playing.status(running.file.parent)
     told = f"Machines play {len(played.ssh)} servers and {len(played.balancers)} balancers." if played else _NO_MACHINES
     return f"The sandbox runs: {running.providers} (process {running.pid}), {running.file}\n{told}"
 
@@ -169,7 +168,7 @@ def is_sandbox_backend(url: str, relative_to: Path) -> bool:
 def _reported() -> Iterator[None]:
     try:
         yield
-    except (process.SandboxError, CommandError) as error:
+    except (process.SandboxError, progress.CommandError) as error:
         raise Failed(str(error)) from None
 
 
@@ -205,7 +204,7 @@ def _configure(prepared: Project, stack: Stack) -> None:
     before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     required = {each.key: each for each in settings.required_inputs(stack)}
     kept = {key: value for key, value in before.get("config", {}).items() if key in required}
-    tokens, login = process.tokens(prepared.folder), machines.login(prepared.folder)
+    tokens, login = process.tokens(prepared.folder), playing.login(prepared.folder)
     fresh = throwaway.renew(stack, tokens, required, kept, login=login)
     plain = {key: value for key, value in fresh.items() if not required[key].secret}
     is_tracked = not prepared.stack.startswith(settings.TEST_ENVIRONMENT)
