@@ -17,7 +17,7 @@ def endpoints(project: Project) -> Callable[[Member], Endpoint]:
     """
     if not project.sandbox:
         return lambda member: Endpoint(member.address)
-    found = sandbox.play(project.root, say)
+    found = sandbox.machines(project.root, say)
 
     def of(member: Member) -> Endpoint:
         at = found.ssh.get(member.address)
