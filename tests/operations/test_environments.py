@@ -204,7 +204,7 @@ def test_the_cost_is_shown_before_it_asks_and_a_no_leaves_nothing(world: World) 
     command = world.checkout.command("env.up", "eve", "--sandbox", "--ttl", "2d", *by("eve"))
     terminal = Terminal(command, world.checkout.root, world.checkout.environment)
     terminal.wait_for("84.00 dollars a month, 6.05 for 2d")
-    terminal.wait_for("Do you want to perform this update?")
+    terminal.wait_for("perform this update?")
     terminal.type(f"no{ENTER}")
     assert terminal.end() == 1
     assert world.counts("eve") == dict.fromkeys(OBJECTS, 0)
