@@ -4,7 +4,7 @@ import ipaddress
 import smtplib
 import ssl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
@@ -67,7 +67,6 @@ def connected(relay: Relay) -> Iterator[smtplib.SMTP]:
     Raises:
         MailError: it does not answer, is not who it should be, offers no TLS or takes no login.
     """
-    where = f"{relay.host}:{relay.port}"
     context = ssl.create_default_context()
     try:
         if relay.encrypted:
@@ -75,18 +74,27 @@ def connected(relay: Relay) -> Iterator[smtplib.SMTP]:
         else:
             smtp = smtplib.SMTP(relay.host, relay.port, timeout=PATIENCE)
     except OSError as error:
-        raise MailError(f"the relay {where} can't be reached: {_words(error)}", lost=True) from None
-    with smtp:
-        try:
-            smtp.ehlo_or_helo_if_needed()
-            if not relay.encrypted and smtp.has_extn("starttls"):
-                smtp.starttls(context=context)
-            elif not relay.encrypted and not relay.is_local:
-                raise MailError(f"the relay {where} offers no TLS, and the password must not go in clear", lost=True)
-            smtp.login(relay.user, relay.password)
-        except OSError as error:
-            raise MailError(f"the relay {where} lets nobody in: {_words(error)}", lost=True) from None
+        raise MailError(f"the relay {relay.host}:{relay.port} can't be reached: {_words(error)}", lost=True) from None
+    try:
+        _enter(smtp, relay, context)
         yield smtp
+    finally:
+        with suppress(OSError):  # what it took, it took, however it says goodbye
+            smtp.quit()
+        smtp.close()
+
+
+def _enter(smtp: smtplib.SMTP, relay: Relay, context: ssl.SSLContext) -> None:
+    where = f"{relay.host}:{relay.port}"
+    try:
+        smtp.ehlo_or_helo_if_needed()
+        if not relay.encrypted and smtp.has_extn("starttls"):
+            smtp.starttls(context=context)
+        elif not relay.encrypted and not relay.is_local:
+            raise MailError(f"the relay {where} offers no TLS, and the password must not go in clear", lost=True)
+        smtp.login(relay.user, relay.password)
+    except OSError as error:
+        raise MailError(f"the relay {where} lets nobody in: {_words(error)}", lost=True) from None
 
 
 def send(smtp: smtplib.SMTP, message: EmailMessage, recipients: Sequence[str]) -> dict[str, str]:
