@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiri
 
 BOARD, ON_CALL = "support-board@chat-tonic.example", "on-call@chat-tonic.example"
 LEAK = Incident(
-    "leak 1", "us-central: the cellar is under water", "`./inv pump us-central`", "the cellar is dry", "Ida"
+    "leak 1", "us-central: the cellar is under water", "`./inv pump us-central`", "the cellar is dry", "It drips"
 )
 BEGINS, ENDS = f"[chat-tonic] {LEAK.what}", f"[chat-tonic] over: {LEAK.what}"
 
