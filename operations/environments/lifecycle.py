@@ -12,7 +12,7 @@ from invoke.exceptions import Exit
 
 from components import cost, labels, reference, settings
 from components.settings import Stack
-from operations import clouds, costs, engine, preflight, recovery, runs, stacks, state, updates
+from operations import clouds, costs, edits, engine, preflight, recovery, runs, stacks, state, updates
 from operations.console import agrees, say, show
 from operations.environments import files, found, names, report
 from operations.environments.found import Environment
@@ -76,17 +76,18 @@ def up(root: Path, wanted: Wanted, agreed: Agreed, *, on_sandbox: bool) -> int:
     ends = now + (length or names.USUAL) if length or not ends else ends
     declared = _declared(place, wanted, {"owner": owner, "ends": labels.moment(ends)}, existing)
     _show(wanted.name, declared, ends, now)
+    file = files.beside(place.test, wanted.name).stack_file
+    before = file.read_text(encoding="utf-8") if file.exists() else None
     project = _prepare(place, wanted.name, declared)
     try:
         code = _bring_up(place, project, declared.stack, agreed)
-    except Exit:
-        _forget_if_empty(place, wanted.name)
+    except Exit:  # the update was not begun: its end and its addresses are what they were
+        if before is not None:
+            edits.write_private(file, before)
+        _leave(place, wanted.name)
         raise
-    if code and not _forget_if_empty(place, wanted.name):
-        say(
-            f"{wanted.name}: not finished, and what exists of it costs. `./inv env.up {wanted.name}{place.option}` "
-            f"goes on, `./inv env.down {wanted.name}{place.option}` takes it away."
-        )
+    if code:
+        _leave(place, wanted.name)
     return code
 
 
@@ -214,6 +215,19 @@ def _bring_up(place: _Place, project: Project, stack: Stack, agreed: Agreed) -> 
     preflight.require([project], chosen)
     # What bears its label is its own: nobody else may have such a label.
     return updates.bring_up(project, replace(agreed, adopt=True))
+
+
+def _leave(place: _Place, name: str) -> None:
+    """Leave nothing of an environment whose run failed, or say what it leaves and how to go on.
+
+    Raises:
+        Failed: the engine or a cloud does not answer.
+    """
+    if not _forget_if_empty(place, name):
+        say(
+            f"{name}: not finished, and what exists of it costs. `./inv env.up {name}{place.option}` goes on, "
+            f"`./inv env.down {name}{place.option}` takes it away."
+        )
 
 
 def _forget_if_empty(place: _Place, name: str) -> bool:

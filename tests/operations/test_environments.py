@@ -419,6 +419,32 @@ def test_on_real_accounts_it_is_brought_up_in_a_stack_and_a_file_of_its_own(
     assert not [call for call in checkout.calls() if call.arguments[:2] == ["stack", "rm"]]
 
 
+def test_an_update_that_is_not_begun_leaves_the_end_and_the_addresses_as_they_were(
+    checkout: Checkout, hosts: RealClouds
+) -> None:
+    checkout.make_real("test")
+    shutil.copy(checkout.root / "Pulumi.test.yaml", checkout.root / "Pulumi.env-pat.yaml")
+    ends = labels.moment(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
+    change_stack(checkout.root, "env-pat", {"label": "xpat", "lifetime": {"owner": "pat", "ends": ends}})
+    checkout.reach(hosts, "test")
+    checkout.use_idle_engine(
+        **{"config_env-pat": checkout.standing["config_test"]}, stack_ls=(0, '[{"name": "env-pat"}]')
+    )
+    client = linode_api4.LinodeClient(hosts.tokens.linode_platform, base_url=hosts.sandbox.linode_url)
+    tags = ["stack:env-pat", "owner:pat", f"ends:{ends}"]
+    made = client.post("/nodebalancers", data={"label": "xpat-a-api", "region": "us-central", "tags": tags})
+    before = tracked(checkout)
+    try:
+        ended = checkout.run("env.up", "pat", "--yes", "--ttl", "2d", "--allow", "203.0.113.0/24", *by("pat"))
+    finally:
+        client.delete(f"/nodebalancers/{made['id']}")
+    assert ended.code == 2
+    assert "'203.0.113.0/24' is a network reserved for documentation" in ended.errors
+    assert "`./inv env.up pat` goes on, `./inv env.down pat` takes it away." in ended.errors
+    assert tracked(checkout) == before
+    assert not [call for call in checkout.calls() if call.arguments[0] == "up"]
+
+
 def test_on_real_accounts_the_tags_are_enough_to_end_one_from_a_machine_without_its_file(
     checkout: Checkout, hosts: RealClouds
 ) -> None:
