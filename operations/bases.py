@@ -71,7 +71,12 @@ def preview(root: Path, stack: str, wanted: Wanted) -> int:
     """
     if not wanted.on_sandbox:
         raise Refused("--base compares in the sandbox only: the real clouds are not at that commit; add --sandbox")
-    chosen = stacks.select(root, stack)
+    try:
+        chosen = stacks.select(root, stack)
+    except Refused as refusal:
+        if wanted.summary:
+            summary.write(wanted.summary, [summary.failed(stack, str(refusal.message))])
+        raise
     base = _base(root, wanted.base)
     changed = _git(root, *NOBODY, "stash", "create") or _git(root, "rev-parse", "HEAD")
     if new := _git(root, "ls-files", "--others", "--exclude-standard"):

@@ -72,6 +72,20 @@ def test_a_base_that_is_none_or_wrong_is_said_and_nothing_is_left(repository: Ch
     assert is_clean(repository)
 
 
+def test_a_change_to_a_wrong_configuration_is_said_in_the_summary_before_anything_is_brought_up(
+    repository: Checkout,
+) -> None:
+    change_stack(repository.root, "test", {"region": "eu-central"})
+    file = repository.folder / "refused.md"
+    try:
+        ended = repository.run("preview", "test", "--sandbox", "--base", "main", "--summary", str(file))
+    finally:
+        git(repository, "checkout", "--quiet", "Pulumi.test.yaml")
+    assert (ended.code, "Bringing" in ended.errors) == (2, False)
+    assert "chat-tonic:stack.region: 'eu-central' is outside" in file.read_text()
+    assert is_clean(repository)
+
+
 def test_a_change_is_previewed_against_its_base_without_a_trace(repository: Checkout) -> None:
     change_platform(repository.root, {f"{GROUPS}.api.plan": "g6-standard-1"})  # not committed
     copy_stack(repository, "coming")
