@@ -151,3 +151,9 @@ CLOUDFLARE_NETWORKS = (
     "2a06:98c0::/29",
     "2c0f:f248::/32",
 )
+
+
+def kind_of(token: str) -> str:
+    """Return what tables call a type of resource: `linode:Instance` for `linode:index/instance:Instance`."""
+    package, _, rest = token.partition(":")
+    return f"{package}:{rest.rpartition(':')[2]}"

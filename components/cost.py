@@ -40,12 +40,22 @@ def of_resources(resources: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[De
     """Return dollars a month for resources, each by its type and its inputs, and what the catalog has no price of."""
     together, unknown, buckets = Decimal(0), set(), False
     for type_, inputs in resources:
-        buckets = buckets or type_ == "linode:index/objectStorageBucket:ObjectStorageBucket"
+        kind = catalog.kind_of(type_)
+        buckets = buckets or kind == "linode:ObjectStorageBucket"
         try:
-            together += _PRICES[type_](inputs) if type_ in _PRICES else 0
+            together += of_resource(kind, inputs)
         except KeyError:
-            unknown.add(f"{type_.rpartition(':')[2]}, {inputs.get('type')}")
+            unknown.add(f"{kind.rpartition(':')[2]}, {inputs.get('type')}")
     return together + (catalog.OBJECT_STORAGE_PRICE if buckets else 0), tuple(sorted(unknown))
+
+
+def of_resource(kind: str, inputs: Mapping[str, Any]) -> Decimal:
+    """Return dollars a month for a resource of a kind (`linode:Instance`), without what an account pays for once.
+
+    Raises:
+        KeyError: the catalog has no price for it.
+    """
+    return _PRICES[kind](inputs) if kind.startswith("linode:") and kind not in FREE else Decimal(0)
 
 
 def over(monthly: Decimal, hours: Decimal) -> Decimal:
@@ -81,11 +91,30 @@ def _server(inputs: Mapping[str, Any]) -> Decimal:
     return plan.price + (plan.backups if inputs.get("backupsEnabled") else 0)
 
 
+def _database(inputs: Mapping[str, Any]) -> Decimal:
+    return catalog.DATABASE_PLANS[inputs["type"]].price_by_nodes[int(inputs["clusterSize"])]
+
+
+def _balancer(inputs: Mapping[str, Any]) -> Decimal:
+    return {"common": catalog.NODE_BALANCER_PRICE}[inputs.get("type") or "common"]
+
+
 _PRICES: Mapping[str, Callable[[Mapping[str, Any]], Decimal]] = {
-    "linode:index/instance:Instance": _server,
-    "linode:index/nodeBalancer:NodeBalancer": lambda _: catalog.NODE_BALANCER_PRICE,
-    "linode:index/databasePostgresqlV2:DatabasePostgresqlV2": lambda inputs: catalog.DATABASE_PLANS[
-        inputs["type"]
-    ].price_by_nodes[int(inputs["clusterSize"])],
+    "linode:DatabasePostgresqlV2": _database,
+    "linode:Instance": _server,
+    "linode:NodeBalancer": _balancer,
 }
-"""By type, what one resource costs; others are free, but for buckets, which an account pays for once."""
+
+FREE = frozenset(
+    {
+        "linode:DatabaseAccessControls",
+        "linode:Firewall",
+        "linode:FirewallDevice",
+        "linode:NodeBalancerConfig",
+        "linode:NodeBalancerNode",
+        "linode:ObjectStorageBucket",  # an account pays for the first one, see above
+        "linode:ObjectStorageKey",
+        "linode:PlacementGroup",
+    }
+)
+"""Kinds of Linode's resources that are in no bill by themselves. One that is neither here nor priced is unknown."""

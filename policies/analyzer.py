@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
 
-from components import settings
+from components import catalog, settings
 from policies import resource as resources
 from policies.resource import Resource
 from policies.rule import Context, ResourceRule, StackRule
@@ -113,7 +113,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
 def _resource(message: Any) -> Resource:
     properties, secrets = resources.read(message.properties)
     return Resource(
-        kind=resources.kind_of(message.type),
+        kind=catalog.kind_of(message.type),
         name=message.name,
         properties=properties,
         urn=message.urn,

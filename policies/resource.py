@@ -40,16 +40,14 @@ class Resource:
         """Return a property: None where it is not set, UNKNOWN where only the update knows it."""
         return self.properties.get(name)
 
+    def all_known(self) -> dict[str, Any]:
+        """Return the properties but those that only the update knows."""
+        return {name: value for name, value in self.properties.items() if value is not UNKNOWN}
+
     def known(self, name: str) -> list[Any]:
         """Return what is known of a property that is a list; nothing where it is not set."""
         value = self.get(name)
         return [each for each in value if each not in (None, UNKNOWN)] if isinstance(value, list) else []
-
-
-def kind_of(token: str) -> str:
-    """Return `linode:Instance` for the type token `linode:index/instance:Instance`."""
-    package, _, rest = token.partition(":")
-    return f"{package}:{rest.rpartition(':')[2]}"
 
 
 def read(struct: struct_pb2.Struct) -> tuple[dict[str, Any], frozenset[str]]:

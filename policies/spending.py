@@ -1,88 +1,57 @@
 """What a stack may cost: `ceilings` of its configuration, against the prices of the catalog."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
-from components import catalog
+from components import catalog, cost
+from components.topology import Ceilings
 from policies.resource import UNKNOWN, Resource
 from policies.rule import Context, ResourceRule, StackRule
 
-# Of the provider's resources, those that are in no bill by themselves.
-FREE = frozenset(
-    {
-        "linode:DatabaseAccessControls",
-        "linode:Firewall",
-        "linode:FirewallDevice",
-        "linode:NodeBalancerConfig",
-        "linode:NodeBalancerNode",
-        "linode:ObjectStorageBucket",  # an account pays once, see below
-        "linode:ObjectStorageKey",
-        "linode:PlacementGroup",
-    }
-)
+
+@dataclass(frozen=True)
+class Plans:
+    """The plans of a kind: the key of the dearest that a stack may use, and the price by which plans are compared."""
+
+    key: str
+    ceiling: Callable[[Ceilings], str]
+    price: Callable[[str], Decimal]
 
 
-def _server(server: Resource) -> Decimal | None:
-    plan = catalog.PLANS.get(server.get("type"))
-    return plan.price + (plan.backups if server.get("backupsEnabled") else 0) if plan else None
-
-
-def _database(database: Resource) -> Decimal | None:
-    plan = catalog.DATABASE_PLANS.get(database.get("type"))
-    return plan.price_by_nodes.get(database.get("clusterSize") or 1) if plan else None
-
-
-def _balancer(balancer: Resource) -> Decimal | None:
-    return catalog.NODE_BALANCER_PRICE if balancer.get("type") in (None, UNKNOWN, "common") else None
-
-
-PRICES: Mapping[str, Callable[[Resource], Decimal | None]] = {
-    "linode:Instance": _server,
-    "linode:DatabasePostgresqlV2": _database,
-    "linode:NodeBalancer": _balancer,
+PLANS: Mapping[str, Plans] = {
+    "linode:Instance": Plans("plan", lambda ceilings: ceilings.plan, lambda plan: catalog.PLANS[plan].price),
+    "linode:DatabasePostgresqlV2": Plans(
+        "database_plan",
+        lambda ceilings: ceilings.database_plan,
+        lambda plan: catalog.DATABASE_PLANS[plan].price_by_nodes[1],
+    ),
 }
-"""Dollars a month of a resource, or None where the catalog has no price for it."""
 
 
 def within_the_ceilings(resource: Resource, context: Context) -> Iterator[str]:
-    """A plan has a price that is known, and not above that of the largest plan that the stack may use."""
-    if not resource.kind.startswith("linode:") or resource.kind in FREE:
+    """What a resource costs is known, and its plan is not above the largest that the stack may use."""
+    plan = resource.get("type")
+    if UNKNOWN in (plan, resource.get("clusterSize")):
         return
-    if UNKNOWN in (resource.get("type"), resource.get("clusterSize")):
+    try:
+        cost.of_resource(resource.kind, resource.properties)
+    except KeyError:
+        yield f"the catalog has no price of a {resource.kind}{f', {plan}' if plan else ''}; use what it has, or add it"
         return
-    if resource.kind not in PRICES:
-        yield f"nobody has said what a {resource.kind} costs; add it to PRICES or to FREE in policies/spending.py"
-        return
-    if PRICES[resource.kind](resource) is None:
-        yield "the catalog has no price for it, so nobody knows what it adds to the bill; use a plan that it has"
-        return
-    ceilings, plan = context.settings.ceilings, resource.get("type")
-    for kind, key, ceiling, price in (
-        ("linode:Instance", "plan", ceilings.plan, lambda name: catalog.PLANS[name].price),
-        ("linode:DatabasePostgresqlV2", "database_plan", ceilings.database_plan, _of_one_node),
-    ):
-        if resource.kind == kind and price(plan) > price(ceiling):
-            yield f"its plan '{plan}' is above '{ceiling}'; use a smaller one, or raise `ceilings.{key}`"
-
-
-def _of_one_node(plan: str) -> Decimal:
-    return catalog.DATABASE_PLANS[plan].price_by_nodes[1]
-
-
-def monthly(every: Sequence[Resource]) -> Decimal:
-    """Return what resources cost a month together, as far as their plans are known."""
-    prices = (PRICES[each.kind](each) for each in every if each.kind in PRICES)
-    storage = any(each.kind == "linode:ObjectStorageBucket" for each in every)
-    return sum(filter(None, prices), catalog.OBJECT_STORAGE_PRICE if storage else Decimal(0))
+    if plans := PLANS.get(resource.kind):
+        ceiling = plans.ceiling(context.settings.ceilings)
+        if plans.price(plan) > plans.price(ceiling):
+            yield f"its plan '{plan}' is above '{ceiling}'; use a smaller one, or raise `ceilings.{plans.key}`"
 
 
 def within_the_budget(every: Sequence[Resource], context: Context) -> Iterator[tuple[None, str]]:
-    """All resources together cost no more than the stack may."""
-    cost, ceiling = monthly(every), context.settings.ceilings.monthly
-    if cost > ceiling:
+    """All resources together, as far as their plans are known, cost no more than the stack may."""
+    together, _ = cost.of_resources((each.kind, each.all_known()) for each in every)
+    if together > (ceiling := context.settings.ceilings.monthly):
         yield (
             None,
-            f"all resources together cost {cost:,.2f} dollars a month, and the stack may cost {ceiling:,}; "
+            f"all resources together cost {together:,.2f} dollars a month, and the stack may cost {ceiling:,}; "
             "declare less, or raise `ceilings.monthly`",
         )
 

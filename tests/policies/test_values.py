@@ -4,7 +4,8 @@ import pytest
 from google.protobuf import struct_pb2
 from pulumi_policy import deserialize, proxy
 
-from policies.resource import UNKNOWN, kind_of, read
+from components.catalog import kind_of
+from policies.resource import UNKNOWN, read
 
 
 def test_numbers_secrets_and_unknown_values_are_plain() -> None:
