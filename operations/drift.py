@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from operations import clouds, engine, policy, recovery, runs, stacks
+from operations import clouds, engine, plans, policy, recovery, runs, stacks
 from operations.alarms import Job
 from operations.errors import Failed
 from operations.incidents import Incident
@@ -82,10 +82,12 @@ def table(found: Mapping[str, list[dict[str, Any]]]) -> Table:
 
 
 def _differences(project: Project) -> Iterator[Difference]:
-    arguments = ("preview", "--refresh", "--expect-no-changes", "--json", *policy.arguments(project))
-    code, output, errors = engine.answer(project, *arguments)
+    arguments = ("--refresh", "--expect-no-changes", "--json", *policy.arguments(project))
+    (code, output, errors), plan = plans.preview(project, engine.answer, *arguments)
     if code not in (0, engine.CHANGES):
-        raise Failed(f"{project.stack}: the clouds can't be compared: {errors.strip() or output.strip()}")
+        violations = "\n".join(f"{each.policy}: {each.message}" for each in plan.violations)
+        why = violations or errors.strip() or output.strip()
+        raise Failed(f"{project.stack}: the clouds can't be compared: {why}")
     known = {each["urn"] for each in engine.resources(project)}
     for step in json.loads(output)["steps"]:
         if step["op"] in MEANS:

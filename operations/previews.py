@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from invoke.exceptions import Exit
 
 from operations import engine, plans, policy, redaction, runs, stacks, summary
 from operations.errors import Failed, Refused
+from operations.plans import Plan
 from operations.project import Project
 
 Result = TypeVar("Result")
@@ -30,29 +31,36 @@ def preview(root: Path, wanted: str, options: Options) -> int:
     Raises:
         Refused, Failed.
     """
-    return next(filter(None, list(_each(root, wanted, options, engine.run))), 0)
+    return next(filter(None, [code for _, code, _ in _each(root, wanted, options, engine.run)]), 0)
 
 
 def preview_data(root: Path, wanted: str, options: Options) -> tuple[int, dict[str, object]]:
     """Return the exit code of `preview`, and the engine's own JSON by stack: `error` where it has none.
 
+    To it are added, as `violations`, those of policies, where there are any: the engine's says only that it failed.
+
     Raises:
         Refused, Failed.
     """
+
+    def answer(project: Project, *arguments: str) -> tuple[int, str, str]:
+        return engine.answer(project, *arguments, "--json")
+
     codes: list[int] = []
     data: dict[str, object] = {}
-
-    def answer(project: Project, *arguments: str) -> None:
-        code, output, errors = engine.answer(project, *arguments, "--json")
+    for stack, (code, output, errors), plan in _each(root, wanted, options, answer):
         codes.append(code)
-        data[project.stack] = json.loads(output) if output else {"error": errors.strip()}
-
-    list(_each(root, wanted, options, answer))
+        said = json.loads(output) if output else {"error": errors.strip()}
+        violations = {"violations": [asdict(each) for each in plan.violations]} if plan.violations else {}
+        data[stack] = {**said, **violations}
     return next(filter(None, codes), 0), data
 
 
-def _each(root: Path, wanted: str, options: Options, run: Callable[..., Result]) -> Iterator[Result]:
-    """Preview stack after stack by `run`; yield what it returns. In the end write the summary, if one is wanted."""
+def _each(root: Path, wanted: str, options: Options, run: Callable[..., Result]) -> Iterator[tuple[str, Result, Plan]]:
+    """Preview stack after stack by `run`; yield the stack, what it returns, and the plan.
+
+    In the end write the summary, if one is wanted.
+    """
     file = options.summary
     if file and not file.absolute().parent.is_dir():
         raise Refused(f"{file}: there is no folder {file.absolute().parent}; make it, or name another file")
@@ -64,24 +72,24 @@ def _each(root: Path, wanted: str, options: Options, run: Callable[..., Result])
         raise
     sections: list[summary.Section] = []
     for project in projects:
-        if file:
-            result, section = _summarised(project, run, options)
-            sections.append(section)
-            yield result
-        else:
-            yield run(project, "preview", *_arguments(project, options))
+        # Before the preview: an update that comes in between would leave secrets that this does not know.
+        section = _section_of(project) if file else None
+        result, plan = plans.preview(project, run, *_arguments(project, options))
+        if section:
+            sections.append(section(plan))
+        yield project.stack, result, plan
     if file:
         summary.write(file, sections)
 
 
-def _summarised(project: Project, run: Callable[..., Result], options: Options) -> tuple[Result, summary.Section]:
-    arguments = _arguments(project, options)
-    try:  # before the preview: an update that comes in between would leave secrets that this does not know
+def _section_of(project: Project) -> Callable[[Plan], summary.Section]:
+    """Return what makes a stack's section of the summary of its plan."""
+    try:
         redactor, state = redaction.of(project), engine.resources(project)
     except Failed as ended:
-        return run(project, "preview", *arguments), summary.failed(project.stack, str(ended.message))
-    result, plan = plans.preview(project, run, *arguments)
-    return result, summary.of_plan(plan, state, redactor)
+        section = summary.failed(project.stack, str(ended.message))
+        return lambda _: section
+    return lambda plan: summary.of_plan(plan, state, redactor)
 
 
 def _arguments(project: Project, options: Options) -> Sequence[str]:

@@ -43,11 +43,11 @@ def changes(calls: list[Call]) -> list[list[str]]:
     return [command for command in commands(calls) if command[:2] not in READS]
 
 
-def planned(checkout: Checkout, stack: str) -> list[str]:
-    """Return the command that makes the plan of an update, with the name of its log of events as it was called."""
+def planned(checkout: Checkout, stack: str, *more: str) -> list[str]:
+    """Return the command that makes a plan, with the name of its log of events as it was called."""
     command = next(command for command in commands(checkout.calls()) if command[0] == "preview")
     log = command[command.index("--event-log") + 1]
-    return ["preview", *checkout.pack, "--event-log", log, "--non-interactive", "--stack", stack]
+    return ["preview", *checkout.pack, *more, "--event-log", log, "--non-interactive", "--stack", stack]
 
 
 def updated(checkout: Checkout, stack: str) -> list[str]:
@@ -56,10 +56,7 @@ def updated(checkout: Checkout, stack: str) -> list[str]:
 
 def test_a_preview_asks_for_what_is_deployed_and_then_runs_the_engine(real: Checkout) -> None:
     assert real.run("preview", "test").code == 0
-    assert commands(real.calls()) == [
-        [*OUTPUTS, "test"],
-        ["preview", *real.pack, "--non-interactive", "--stack", "test"],
-    ]
+    assert commands(real.calls()) == [[*OUTPUTS, "test"], planned(real, "test")]
 
 
 def test_an_agreed_update_runs_the_engine_with_its_plan_shown(real: Checkout) -> None:
@@ -114,13 +111,43 @@ def test_an_exit_code_without_a_meaning_here_is_a_failure(code: int) -> None:
 def test_differences_end_a_preview_that_expects_none_with_7(real: Checkout) -> None:
     real.use_idle_engine(preview=(7, ""))
     assert real.run("preview", "test", "--expect-no-changes").code == 7
-    end = ["--expect-no-changes", "--non-interactive", "--stack", "test"]
-    assert real.calls()[-1].arguments == ["preview", *real.pack, *end]
+    assert real.calls()[-1].arguments == planned(real, "test", "--expect-no-changes")
 
 
 def test_the_json_of_a_preview_is_by_stack(real: Checkout) -> None:
     real.use_idle_engine(preview=(0, '{"steps": []}'))
     assert json.loads(real.run("preview", "test", "--json").output) == {"test": {"steps": []}}
+
+
+VIOLATION = {
+    "policyName": "backups",
+    "enforcementLevel": "mandatory",
+    "resourceUrn": "urn:pulumi:test::chat-tonic::linode:index/instance:Instance::bare",
+    "message": "Every server has daily backups.\nbare: its `backupsEnabled` is False; write True\n",
+}
+
+
+def test_the_json_of_a_preview_has_the_violations_of_policies(real: Checkout) -> None:
+    real.use_idle_engine(preview=(1, '{"steps": []}'), events=(0, json.dumps({"policyEvent": VIOLATION})))
+    ended = real.run("preview", "test", "--json")
+    assert ended.code == 1
+    violation = {
+        "policy": VIOLATION["policyName"],
+        "level": VIOLATION["enforcementLevel"],
+        "urn": VIOLATION["resourceUrn"],
+        "message": VIOLATION["message"].strip(),
+    }
+    assert json.loads(ended.output) == {"test": {"steps": [], "violations": [violation]}}
+
+
+def test_drift_says_which_policies_the_program_violates(real: Checkout) -> None:
+    real.use_idle_engine(preview=(1, '{"steps": []}'), events=(0, json.dumps({"policyEvent": VIOLATION})))
+    ended = real.run("drift", "test")
+    assert ended.code == 1
+    assert ended.errors == (
+        "test: the clouds can't be compared: backups: Every server has daily backups.\n"
+        "bare: its `backupsEnabled` is False; write True\n"
+    )
 
 
 def test_updates_stop_at_the_first_stack_that_fails(real: Checkout, hosts: RealClouds) -> None:
