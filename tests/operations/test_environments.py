@@ -397,6 +397,12 @@ def test_on_real_accounts_the_inputs_are_the_test_stacks_and_the_host_keys_its_o
     files.fill_in(ana, stack, test)
     assert yaml.safe_load(ana.stack_file.read_bytes()) == yaml.safe_load(written)
 
+    ana.stack_file.unlink()  # as on another machine, which ends it
+    files.declare(ana, made)
+    files.fill_in(ana, stack, test)
+    assert files._values(ana)["linode:token"] == "secret token"
+    assert engine.resources(ana) == []
+
 
 def test_on_real_accounts_it_is_brought_up_in_a_stack_and_a_file_of_its_own(
     checkout: Checkout, hosts: RealClouds
@@ -445,24 +451,30 @@ def test_an_update_that_is_not_begun_leaves_the_end_and_the_addresses_as_they_we
     assert not [call for call in checkout.calls() if call.arguments[0] == "up"]
 
 
-def test_on_real_accounts_the_tags_are_enough_to_end_one_from_a_machine_without_its_file(
+def test_on_real_accounts_tags_alone_are_enough_to_end_one_and_nothing_of_another_stack_goes(
     checkout: Checkout, hosts: RealClouds
 ) -> None:
     checkout.make_real("test")
     checkout.reach(hosts, "test")
-    checkout.use_idle_engine(stack_ls=(0, "[]"))
     client = linode_api4.LinodeClient(hosts.tokens.linode_platform, base_url=hosts.sandbox.linode_url)
     tags = ["stack:env-zoe", "owner:zoe", f"ends:{LONG_AGO}"]
-    over = client.post("/nodebalancers", data={"label": "xzoe-a-api", "region": "us-central", "tags": tags})
-    other = client.post("/nodebalancers", data={"label": "xyan-a-api", "region": "us-central", "tags": tags})
+    made = {
+        label: client.post("/nodebalancers", data={"label": label, "region": "us-central", "tags": tags})["id"]
+        for label in ("xzoe-a-api", "xzoe-a-chat", "xyan-a-api")
+    }
+    known = {"type": BALANCER, "urn": "urn:pulumi:test::chat-tonic::x::y", "id": str(made["xzoe-a-chat"])}
+    states = json.dumps({"version": 3, "deployment": {"resources": [known]}})
+    checkout.use_idle_engine(stack_ls=(0, "[]"), stack_export=(0, states))
     try:
         ended = checkout.run("env.sweep", "--yes")
         assert ended.code == 0, ended.errors
         left = {each["id"] for each in client.get("/nodebalancers?page_size=500")["data"]}
-        assert (over["id"] in left, other["id"] in left) == (False, True)
-        assert f"zoe: deleted NodeBalancer xzoe-a-api ({over['id']}), which no state knew\n" in ended.errors
+        # One is in the state of another stack, and one bears the label of another environment than its tags.
+        assert {label for label, identity in made.items() if identity in left} == {"xzoe-a-chat", "xyan-a-api"}
+        assert f"zoe: deleted NodeBalancer xzoe-a-api ({made['xzoe-a-api']}), which no state knew\n" in ended.errors
     finally:
-        client.delete(f"/nodebalancers/{other['id']}")
+        for label in ("xzoe-a-chat", "xyan-a-api"):
+            client.delete(f"/nodebalancers/{made[label]}")
 
 
 def test_one_that_can_not_be_ended_stops_no_other_and_alarms(checkout: Checkout, hosts: RealClouds) -> None:
