@@ -308,30 +308,57 @@ def env_sweep(
         _end(code)
 
 
-@task(help={"stack": STACK, "sandbox": SANDBOX, "json": JSON, "healthy": "end with 1 where a server is not"})
-def servers_list(_: Context, stack: str, sandbox: bool = False, json: bool = False, healthy: bool = False) -> None:
+@task(
+    help={
+        "stack": STACK,
+        "sandbox": SANDBOX,
+        "json": JSON,
+        "healthy": "end with 1 where a server is not",
+        "alarm": ALARM,
+    }
+)
+def servers_list(
+    _: Context, stack: str, sandbox: bool = False, json: bool = False, healthy: bool = False, alarm: bool = False
+) -> None:
     """Show which server runs what, and how it does."""
-    from operations import console
+    from operations import alarms, console
     from operations.servers import listing
 
-    code, found = listing.report(ROOT, stack, on_sandbox=sandbox, healthy=healthy)
-    if json:
-        print(json_format.dumps(listing.data(found), indent=2))
-    else:
-        console.show(listing.table(found))
-    _end(code)
+    with alarms.Job(ROOT, f"servers.list {stack}", stack, alarm, sandbox) as job:
+        code, found = listing.report(ROOT, stack, on_sandbox=sandbox, healthy=healthy)
+        listing.tell(job, found)
+        if json:
+            print(json_format.dumps(listing.data(found), indent=2))
+        else:
+            console.show(listing.table(found))
+        _end(code)
 
 
 @task(
-    help={"stack": STACK, "role": ROLE, "max_unavailable": MAX_UNAVAILABLE, "sandbox": SANDBOX, "yes": YES},
+    help={
+        "stack": STACK,
+        "role": ROLE,
+        "max_unavailable": MAX_UNAVAILABLE,
+        "sandbox": SANDBOX,
+        "yes": YES,
+        "alarm": ALARM,
+    }
 )
 def servers_apply(
-    _: Context, stack: str, role: str = "", max_unavailable: int = 1, sandbox: bool = False, yes: bool = False
+    _: Context,
+    stack: str,
+    role: str = "",
+    max_unavailable: int = 1,
+    sandbox: bool = False,
+    yes: bool = False,
+    alarm: bool = False,
 ) -> None:
     """Push to servers what changed since they were born, one after the other, out of their balancers meanwhile."""
+    from operations import alarms
     from operations.servers import jobs
 
-    _end(jobs.apply(ROOT, stack, jobs.Asked(role or None, max_unavailable, yes, sandbox)))
+    with alarms.Job(ROOT, f"servers.apply {stack}", stack, alarm, sandbox):
+        _end(jobs.apply(ROOT, stack, jobs.Asked(role or None, max_unavailable, yes, sandbox)))
 
 
 @task(

@@ -116,11 +116,15 @@ class Book:
     def _begin(self, scope: str, incident: Incident, unsent: Sequence[Message]) -> None:
         time = self._clock()
         record = _Record(incident.key, scope, incident.what, time.isoformat())
-        text = (
-            f"{incident.what}\n\n{incident.details.strip()}\n\nSince {_minute(time)}.\n\nWhat to do: {incident.do}\n\n"
-            f"It is over when {incident.ends}; a message will say so. Until then there is no other.\n"
+        paragraphs = (
+            incident.what,
+            incident.details.strip("\n"),
+            f"Since {_minute(time)}.",
+            f"What to do: {incident.do}",
+            f"It is over when {incident.ends}; a message will say so. Until then there is no other.",
         )
-        record.unsent = [*unsent, Message(record.id, time.isoformat(), incident.what, text.replace("\n\n\n\n", "\n\n"))]
+        text = "\n\n".join(each for each in paragraphs if each) + "\n"
+        record.unsent = [*unsent, Message(record.id, time.isoformat(), incident.what, text)]
         self._write(record)
 
     def _end(self, record: _Record) -> None:

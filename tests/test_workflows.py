@@ -104,18 +104,24 @@ def test_a_stack_is_worked_on_by_its_jurisdictions_runner_in_its_own_environment
         assert each["task"].endswith(" --alarm")
 
 
-def test_a_deployment_is_alone_and_the_second_region_waits_for_the_first() -> None:
+def test_a_deployment_is_alone_and_the_second_region_waits_for_the_health_of_the_first() -> None:
     deploy = WORKFLOWS["deploy"]
     assert deploy["concurrency"] == {"group": "deploy", "cancel-in-progress": "false"}
     order: list[str] = []
-    job = "eu-frankfurt"
+    job = "eu-frankfurt-health"
     while job:
         order.insert(0, deploy["jobs"][job]["with"]["task"].removesuffix(" --alarm"))
         job = deploy["jobs"][job].get("needs")
     assert order == [
         "up test --yes",
+        "servers.apply test --yes",
+        "servers.list test --healthy",
         "up us-central --yes",
+        "servers.apply us-central --yes",
+        "servers.list us-central --healthy",
         "up eu-frankfurt --yes",
+        "servers.apply eu-frankfurt --yes",
+        "servers.list eu-frankfurt --healthy",
     ]
     assert len(order) == len(deploy["jobs"])
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from rich.table import Table
 
 from operations import engine, runs, stacks
+from operations.alarms import Job
+from operations.incidents import Incident
 from operations.servers import apply, fleet, reach, rolling
 from operations.servers.fleet import Fleet, Member
 from operations.servers.nodes import Node, Nodes
@@ -49,6 +51,22 @@ def report(root: Path, wanted: str, *, on_sandbox: bool, healthy: bool = False) 
     }
     is_sick = any(not row.healthy for rows in found.values() for row in rows)
     return engine.FAILED if healthy and is_sick else 0, found
+
+
+def tell(job: Job, found: Mapping[str, Sequence[Row]]) -> None:
+    """Report the servers of each stack that are not healthy."""
+    for stack, rows in found.items():
+        sick = [
+            f"  {row.server}: {row.health}, {row.balancer or 'behind no balancer'}" for row in rows if not row.healthy
+        ]
+        incident = Incident(
+            f"servers {stack}",
+            f"{stack}: {len(sick)} of {len(rows)} servers are not healthy",
+            f"`{job.command(f'servers.list {stack}')}` shows what each runs, and how it does.",
+            "every server is",
+            "\n".join(sick),
+        )
+        job.report(stack, incident.key, [incident] if sick else [])
 
 
 def data(found: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, object]]]:

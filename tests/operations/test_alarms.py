@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from operations.environments import report
 from operations.environments.found import Environment
 from operations.errors import Failed
 from operations.incidents import Incident
+from operations.servers import listing
+from operations.servers.listing import Row
 from tests.configuration import REMOVED, ROOT, change_platform, change_stack, copy_of_the_committed_files
 from tests.operations.checkout import Checkout
 from tests.operations.relay import PASSWORD, USER, Relay
@@ -189,6 +192,8 @@ import sys
 from pathlib import Path
 from operations import alarms
 from operations.incidents import Incident
+from operations.servers import listing
+from operations.servers.listing import Row
 with alarms.Job(Path(sys.argv[1]), "inspect us-central", "us-central", alarm=True, on_sandbox=False) as job:
     job.report("us-central", "leaks", [Incident(*sys.argv[2:])])
 """
@@ -323,6 +328,17 @@ def test_a_test_environment_that_could_not_be_ended_is_an_incident(relay: Relay,
     assert relay.subjects() == [f"[chat-tonic] {what}", f"[chat-tonic] over: {what}"]
     text = relay.taken[0].message.get_content()
     assert "Its owner is support; it was to end at 2026-02-28 12:00 UTC, and costs 0.00 dollars a month." in text
+
+
+def test_servers_that_are_not_healthy_are_one_incident_of_their_stack(relay: Relay, root: Path) -> None:
+    well = Row("us-prod-api-g1-1", "production", "api", 1, "192.0.2.1", "api", (), "well", "accept, UP", healthy=True)
+    sick = replace(well, server="us-prod-api-g1-2", health="no answer", balancer="accept, DOWN", healthy=False)
+    for found in [[well, sick], [sick, sick], [well, well]]:
+        with alarms.Job(root, "servers.list us-central", "us-central", alarm=True, on_sandbox=False) as job:
+            listing.tell(job, {"us-central": found})
+    what = "us-central: 1 of 2 servers are not healthy"
+    assert relay.subjects() == [f"[chat-tonic] {what}", f"[chat-tonic] over: {what}"]
+    assert "  us-prod-api-g1-2: no answer, accept, DOWN" in relay.taken[0].message.get_content().splitlines()
 
 
 @pytest.mark.parametrize(("code", "task_ends"), [(0, 1), (7, 1), (4, 4)])
