@@ -33,16 +33,23 @@ def write(root: Path, user_data: str | None) -> None:
 
 
 def _files(user_data: str | None) -> Iterator[tuple[str, str, int]]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    document = yaml.load(base64.b64decode(user_data or ""), loader) or {}  # noqa: S506 - it is safe, and fast
-    if not isinstance(document, dict):
-        return
+    document = _document(user_data)
     yield "etc/hostname", f"{document.get('hostname', '')}\n", _MODE
     for entry in document.get("write_files") or ():
         yield entry["path"], _content(entry), int(entry.get("permissions", f"{_MODE:o}"), 8)
     host_key = (document.get("ssh_keys") or {}).get("ed25519_private")
     if host_key:
         yield HOST_KEY, host_key, 0o600
+
+
+def _document(user_data: str | None) -> dict[str, Any]:
+    """The cloud-config; empty where it is none, of which cloud-init makes nothing either."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        found = yaml.load(base64.b64decode(user_data or ""), loader)  # noqa: S506 - it is safe, and fast
+    except yaml.YAMLError:
+        found = None
+    return found if isinstance(found, dict) else {}
 
 
 def _content(entry: dict[str, Any]) -> str:

@@ -9,7 +9,9 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +157,10 @@ class _Host:
             children.alone()
             machine.run(folder, playing.address, self._tools)
             code = 0
+        except BaseException:  # noqa: BLE001 - it says so, and ends here: what follows is its parent's
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(code)
 
     def _off(self, playing: _Playing) -> None:

@@ -101,13 +101,14 @@ class _Machine:
     async def _reboot(self) -> None:
         asyncio.get_running_loop().call_later(_ANSWERS_FOR, self._off.set)
 
-    def _listen(self) -> None:
+    async def _listen(self) -> None:
         listener = sshd.listen(self._sshd.address)
         self._listener = asyncio.create_task(self._accept(listener))
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
         if self._listener:
             self._listener.cancel()
+            await asyncio.wait([self._listener])
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()

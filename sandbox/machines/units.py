@@ -50,9 +50,9 @@ class Unit:
         self.starts += 1
         try:
             await self.begin()
-        except FailedUnitError as error:
+        except (FailedUnitError, OSError) as error:
             self.state, self.said = "failed", str(error)
-            raise
+            raise FailedUnitError(self.said) from None
         self.state, self.since, self.said, self.invocation = ACTIVE, time.time(), "", secrets.token_hex(16)
 
     async def stop(self) -> None:
@@ -75,7 +75,9 @@ class Unit:
 class Ssh(Unit):
     """sshd: takes its host key when it is loaded, as the real one does; `listen` and `close` are the machine's own."""
 
-    def __init__(self, key: Path, loaded: Path, listen: Callable[[], None], close: Callable[[], None]) -> None:
+    def __init__(
+        self, key: Path, loaded: Path, listen: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]]
+    ) -> None:
         super().__init__("ssh.service", reloads=True)
         self._key, self._loaded = key, loaded
         self._listen, self._close = listen, close
@@ -83,11 +85,11 @@ class Ssh(Unit):
     async def begin(self) -> None:
         """Loads the host key, and listens."""
         await self.reload()
-        self._listen()
+        await self._listen()
 
     async def end(self) -> None:
         """Takes no new connections; sessions go on."""
-        self._close()
+        await self._close()
 
     async def reload(self) -> None:
         """Loads the host key anew."""
@@ -232,6 +234,7 @@ class Systemd:
     def __init__(self, units: Sequence[Unit], reboot: Callable[[], Awaitable[None]]) -> None:
         self.units = {unit.name: unit for unit in units}
         self._reboot = reboot
+        self._job = asyncio.Lock()  # one after the other
 
     @property
     def commands(self) -> Mapping[str, Command]:
@@ -240,14 +243,16 @@ class Systemd:
 
     async def boot(self) -> None:
         """Starts every unit, in order; one that fails keeps no other from starting."""
-        for unit in self.units.values():
-            with suppress(FailedUnitError):
-                await unit.start()
+        async with self._job:
+            for unit in self.units.values():
+                with suppress(FailedUnitError):
+                    await unit.start()
 
     async def halt(self) -> None:
         """Stops every unit, the last one first."""
-        for unit in reversed(self.units.values()):
-            await unit.stop()
+        async with self._job:
+            for unit in reversed(self.units.values()):
+                await unit.stop()
 
     async def _systemctl(self, arguments: Sequence[str]) -> Ended:
         options, words = parted(arguments, valued=("-p", "--property"))
@@ -267,7 +272,8 @@ class Systemd:
             if name not in self.units:
                 return Ended(5, errors=f"Failed to {verb} {name}: Unit {name} not found.\n")
             try:
-                await _ACTS[verb](self.units[name])
+                async with self._job:
+                    await _ACTS[verb](self.units[name])
             except FailedUnitError:
                 said = f"Job for {name} failed because the control process exited with error code.\n"
                 return Ended(1, errors=f'{said}See "systemctl status {name}" for details.\n')

@@ -1,5 +1,6 @@
 """Machines live as their servers do: reboots, ends, new ones of the same name; and nothing of them is left behind."""
 
+import base64
 import os
 import signal
 import subprocess
@@ -11,7 +12,8 @@ import pytest
 
 from sandbox import locks, machines, process
 from tests.configuration import ROOT
-from tests.sandbox.machines.conftest import Fleet
+from tests.sandbox import bodies
+from tests.sandbox.machines.conftest import REGION, Fleet
 from tests.sandbox.machines.test_balancers import Balanced, eventually
 
 BOOT_ID = 'cat "$DESTDIR/proc/sys/kernel/random/boot_id"'
@@ -118,6 +120,16 @@ def test_files_of_a_deleted_server_are_gone_and_a_new_one_of_its_name_begins_ane
     fleet.remove("web-1")
 
 
+def test_a_server_with_user_data_of_another_kind_has_a_machine_that_nobody_reaches(fleet: Fleet) -> None:
+    user_data = base64.b64encode(b"#!/bin/sh\necho: [not yaml").decode()
+    body = bodies.instance(label="other-1", region=REGION, metadata={"user_data": user_data})
+    identity = fleet.ask("POST", "/linode/instances", body)["id"]
+    fleet.play()
+    assert fleet.process("other-1") > 0
+    assert fleet.log_in("api-1", "true").returncode == 0
+    fleet.ask("DELETE", f"/linode/instances/{identity}")
+
+
 def test_files_stay_when_the_machines_are_stopped_and_started(fleet: Fleet) -> None:
     fleet.says("api-1", 'echo kept >"$DESTDIR/etc/kept"')
     machines.stop(fleet.folder)
@@ -128,9 +140,11 @@ def test_files_stay_when_the_machines_are_stopped_and_started(fleet: Fleet) -> N
 
 
 def test_starting_again_finds_what_runs(fleet: Fleet) -> None:
-    before = processes_of(fleet)
+    names = "api-1", "haproxy", "keeper"
+    before = [fleet.process(name) for name in names]
+    assert 0 not in before
     assert fleet.play() == machines.status(fleet.folder)
-    assert processes_of(fleet) == before
+    assert [fleet.process(name) for name in names] == before
 
 
 @pytest.mark.parametrize("who", ["the host", "the keeper", "the balancer", "the sandbox"])

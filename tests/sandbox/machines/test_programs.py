@@ -136,6 +136,9 @@ def test_sshd_shows_a_new_host_key_once_it_is_reloaded(fleet: Fleet) -> None:
     assert fleet.says("api-1", "systemctl reload ssh.service") == ""
     assert fleet.log_in("api-1", "true").returncode == 255
     fleet.known = public
+    with fleet.session("api-1", "read answer; echo $answer") as session:
+        assert fleet.says("api-1", "systemctl restart ssh.service; systemctl is-active ssh.service") == "active"
+        assert session.communicate("still here\n", timeout=20)[0] == "still here\n"
     assert fleet.log_in("api-1", "true").returncode == 0
     fleet.known = before
 
