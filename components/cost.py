@@ -92,7 +92,7 @@ def _server(inputs: Mapping[str, Any]) -> Decimal:
 
 
 def _database(inputs: Mapping[str, Any]) -> Decimal:
-    return catalog.DATABASE_PLANS[inputs["type"]].price_by_nodes[int(inputs["clusterSize"])]
+    return catalog.DATABASE_PLANS[inputs["type"]].price_by_nodes[inputs["clusterSize"]]
 
 
 def _balancer(inputs: Mapping[str, Any]) -> Decimal:

@@ -17,8 +17,13 @@ class Door:
     """A port that firewalls may open, and the networks that may use it; `of_ops`: also the ops server's address."""
 
     purpose: str
-    networks: Callable[[Context], Sequence[str]]
+    users: Callable[[Context], Sequence[str]]
     of_ops: bool = False
+
+    def admits(self, network: networks.Network, context: Context) -> bool:
+        """Whether the door is for a network. Which single address is the ops server's, the rule `ssh` knows."""
+        single = self.of_ops and context.settings.ops is not None and networks.is_address(network)
+        return single or networks.inside(network, self.users(context))
 
 
 def _web(context: Context) -> Sequence[str]:
@@ -49,19 +54,17 @@ def _admitted(rule: Mapping[str, Any], context: Context) -> Iterator[str]:
     lists = [rule.get("ipv4s"), rule.get("ipv6s")]
     if not any(lists):
         yield "names no sources; name the networks that it is for"
-    sources = [each for some in lists if isinstance(some, list) for each in some if isinstance(each, str)]
-    yield from (f"admits {what}" for source in sources for what in _too_wide(source))
-    if UNKNOWN in (protocol, port):
-        return
+    is_known = UNKNOWN not in (protocol, port)
     door = DOORS.get(str(port)) if protocol == "TCP" else None
-    if door is None:
+    if is_known and door is None:
         yield f"opens {protocol} {port or 'on all ports'}; open one of {', '.join(f'TCP {each}' for each in DOORS)}"
-        return
-    for source in sources:
+    for source in (each for some in lists if isinstance(some, list) for each in some if isinstance(each, str)):
         network = networks.parse(source)
-        if network is None or networks.inside(network, door.networks(context)):
-            continue
-        if not (door.of_ops and context.settings.ops and networks.is_address(network)):
+        if network is None:
+            yield f"admits '{source}', which is no network; write one in CIDR"
+        elif network.prefixlen < WIDEST[network.version]:
+            yield f"admits {source}, which is the world; name the networks that it is for"
+        elif is_known and door and not door.admits(network, context):
             yield f"admits {source} to port {port}, which is for {door.purpose}; leave it out, or configure it there"
 
 
@@ -72,14 +75,6 @@ def allow_lists_are_narrow(resource: Resource, _: Context) -> Iterator[str]:
     for source in resource.known("allowLists"):
         if not networks.is_address(networks.parse(source)):
             yield f"its allow list admits {source}; write the addresses of servers, one by one"
-
-
-def _too_wide(source: str) -> Iterator[str]:
-    network = networks.parse(source)
-    if network is None:
-        yield f"'{source}', which is no network; write one in CIDR"
-    elif network.prefixlen < WIDEST[network.version]:
-        yield f"{source}, which is the world; name the networks that it is for"
 
 
 def everything_is_behind_a_firewall(every: Sequence[Resource], _: Context) -> Iterator[tuple[Resource, str]]:

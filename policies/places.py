@@ -8,7 +8,7 @@ from components import catalog
 from policies.resource import UNKNOWN, Resource
 from policies.rule import Context, ResourceRule
 
-# Without a region the provider chooses one by itself, for a balancer in another jurisdiction (facts of the clouds).
+# Without one the provider chooses by itself: for a balancer us-east, wherever the stack is.
 NEED_A_REGION = frozenset(
     {
         "linode:DatabaseMysqlV2",

@@ -80,7 +80,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _content(record: Resource) -> list[Any]:
-    return _listed(record.get("content")) if record.get("type") in ("A", "AAAA") else []
+    return _listed(record.get("content")) if record.get("type") in ("A", "AAAA", "CNAME") else []
 
 
 # Where a load balancer of Cloudflare sends visitors.

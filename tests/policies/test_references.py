@@ -67,7 +67,7 @@ def test_the_stacks_own_addresses_pass_known_or_not(rule: str, about: Resource) 
         ("origins", pool("198.51.100.2", SERVER), "`origins` has 198.51.100.2, which is not a balancer's"),
         ("origins", pool(UNKNOWN, SERVER), "`origins` will have an address that is not a balancer's of this stack"),
         ("origins", pool(UNKNOWN), "`origins` will have an address that is not a balancer's of this stack"),
-        ("origins", record("elsewhere"), "`content` has elsewhere, which is not a balancer's"),
+        ("origins", record("elsewhere", type_="CNAME"), "`content` has elsewhere, which is not a balancer's"),
         ("origins", check("198.51.100.99"), "`address` has 198.51.100.99, which is not a balancer's"),
         ("database-access", allowed("198.51.100.99/32"), "`allowLists` has 198.51.100.99/32, which is not a server's"),
         ("database-access", allowed(UNKNOWN, BALANCER), "`allowLists` will have an address that is not a server's"),
