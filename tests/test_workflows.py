@@ -104,6 +104,11 @@ def test_a_stack_is_worked_on_by_its_jurisdictions_runner_in_its_own_environment
         assert each["task"].endswith(" --alarm")
 
 
+def test_whoever_runs_a_task_on_real_accounts_has_its_environments_secrets() -> None:
+    # Without it they are empty, whatever the called workflow says (actions/runner#4453).
+    assert {job.get("secrets") for _, job in JOBS if job.get("uses") == ON_REAL_ACCOUNTS} == {"inherit"}
+
+
 def test_a_deployment_is_alone_and_the_second_region_waits_for_the_health_of_the_first() -> None:
     deploy = WORKFLOWS["deploy"]
     assert deploy["concurrency"] == {"group": "deploy", "cancel-in-progress": "false"}
