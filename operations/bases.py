@@ -123,9 +123,8 @@ def _lock(root: Path) -> bytes:
 def _note(file: Path, base: Base, gone: Sequence[str]) -> None:
     lines = [f"Against {base}, brought up in the sandbox."]
     lines += [f"**{name}** has no file any more. That destroys nothing: `./inv destroy {name}` first." for name in gone]
-    text = file.read_text(encoding="utf-8").rstrip() if file.exists() else ""
-    note = "\n\n".join(["", *lines, ""])
-    file.write_text(text[: summary.LONGEST - len(note)] + note, encoding="utf-8")
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    file.write_text("\n\n".join([text.rstrip(), *lines]) + "\n", encoding="utf-8")
 
 
 @contextmanager

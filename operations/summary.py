@@ -20,12 +20,10 @@ from operations.guards import Asked
 from operations.plans import CREATE, DELETE, REPLACE, SECRET, UNKNOWN, UPDATE, Plan, Step
 from operations.redaction import Redactor
 
-MARK = "<!-- chat-tonic: preview -->"
-"""The first line, by which the comment of a pull request that is kept up to date is found again."""
-
-LONGEST = 65_536
-"""Characters that a comment on GitHub may have."""
+LONGEST = 60_000
+"""Bytes of a document: a comment on GitHub has up to 65,536 characters, and a job puts words of its own around it."""
 LONGEST_VALUE = 120
+TITLE = "## What `up` would change"
 NAMES = 6
 """How many resources of a kind are named that are planned the same."""
 
@@ -77,21 +75,21 @@ def failed(stack: str, why: str) -> Section:
     return Section(f"### {stack}", ("It can't be previewed:", *(f"- {_code(line)}" for line in why.splitlines())))
 
 
-def markdown(sections: Iterable[Section], note: str = "") -> str:
-    """Return one document of at most LONGEST characters; of what is too long, each section has its share."""
+def markdown(sections: Iterable[Section]) -> str:
+    """Return one document of at most LONGEST bytes; of what is too long, each section has its share."""
     every = tuple(sections)
-    room = LONGEST - len(MARK) - len(note) - 100
-    share = room // max(len(every), 1)
+    share = (LONGEST - _size(TITLE) - 10) // max(len(every), 1)
     # What short sections leave, the long ones may use.
-    spare = sum(max(share - len(_whole(each)), 0) for each in every)
-    long = sum(len(_whole(each)) > share for each in every)
+    sizes = [_size(_whole(each)) for each in every]
+    spare = sum(max(share - size, 0) for size in sizes)
+    long = sum(size > share for size in sizes)
     limit = share + (spare // long if long else 0)
-    return "\n".join([MARK, "## What `up` would change", *(_cut(each, limit) for each in every), note]).rstrip() + "\n"
+    return "\n".join([TITLE, *(_cut(each, limit) for each in every)]) + "\n"
 
 
-def write(file: Path, sections: Iterable[Section], note: str = "") -> None:
+def write(file: Path, sections: Iterable[Section]) -> None:
     """Write one document to a file."""
-    file.write_text(markdown(sections, note), encoding="utf-8")
+    file.write_text(markdown(sections), encoding="utf-8")
 
 
 def _whole(section: Section) -> str:
@@ -99,18 +97,21 @@ def _whole(section: Section) -> str:
 
 
 def _cut(section: Section, limit: int) -> str:
-    text = _whole(section)
-    if len(text) <= limit:
-        return text
+    if _size(_whole(section)) <= limit:
+        return _whole(section)
     kept: list[str] = []
-    left = limit - len(section.heading) - 120
+    left = limit - _size(section.heading) - 120  # for what is said of the rest
     for line in section.lines:
-        left -= len(line) + 1
+        left -= _size(line) + 1
         if left < 0:
             break
         kept.append(line)
     more = len(section.lines) - len(kept)
     return _whole(Section(section.heading, (*kept, "", f"_{more} more lines do not fit here; `preview` shows them._")))
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
 
 
 def _shown(plan: Plan) -> list[Step]:
