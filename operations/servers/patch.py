@@ -22,7 +22,7 @@ _LOOK = (
     + """\
 apt-get --simulate "$@" | grep '^Inst ' || true
 root="${DESTDIR-}"
-[ ! -e "$root/run/reboot-required" ] || echo 'reboot required'
+if reboot-due; then echo 'reboot required'; fi
 booted="$(sed -n 's/^btime //p' "$root/proc/stat")"
 changed="$(stat -c %Y "$root/var/lib/dpkg/status")"
 [ "$changed" -le "$booted" ] || echo 'changed since boot'

@@ -27,7 +27,7 @@ from toolchain.debian import Tools
 
 UP = "up"
 BIN = ".bin"  # the folder of the stand-ins, beside those of the machines: no label begins like this
-PLAYED = ("apt", "apt-cache", "apt-get", "dpkg", "dpkg-query", "podman", "ss", "systemctl", "uname")
+PLAYED = ("apt", "apt-cache", "apt-get", "dpkg", "dpkg-query", "podman", "reboot-due", "ss", "systemctl", "uname")
 _SS_LETTERS = {"--no-header": "H", "--numeric": "n", "--tcp": "t"}
 _OFF_WITHIN = 5.0
 _ANSWERS_FOR = 0.1  # seconds from `systemctl reboot`, which does not wait for it, to the end
@@ -56,6 +56,7 @@ class _Machine:
             **packages.commands,
             **images.commands,
             **self._systemd.commands,
+            "reboot-due": self._reboot_due,
             "ss": self._ss,
             "uname": self._uname,
         }
@@ -137,6 +138,10 @@ class _Machine:
             pass  # who asked is gone
         finally:
             writer.close()
+
+    async def _reboot_due(self, _: Sequence[str]) -> Ended:
+        # A server's own script looks at its processes too; here they would be this machine's.
+        return Ended(0 if (self._root / "run/reboot-required").exists() else 1)
 
     async def _ss(self, arguments: Sequence[str]) -> Ended:
         options, words = parted(arguments)

@@ -103,7 +103,7 @@ class Checkout:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
-            timeout=120,
+            timeout=300,
             check=False,
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
