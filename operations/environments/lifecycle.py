@@ -16,7 +16,7 @@ from operations import clouds, costs, edits, engine, preflight, recovery, runs, 
 from operations.console import agrees, say, show
 from operations.environments import files, found, names, report
 from operations.environments.found import Environment
-from operations.errors import Refused
+from operations.errors import NotBegun, Refused
 from operations.project import Project
 from operations.updates import Agreed
 
@@ -57,7 +57,7 @@ class _Declared:
 
 
 def up(root: Path, wanted: Wanted, agreed: Agreed, *, on_sandbox: bool) -> int:
-    """Bring an environment up, or go on with it; return the exit code. Its cost is shown before the engine asks.
+    """Bring an environment up, or go on with it; return the exit code. Its cost is shown before it asks.
 
     Raises:
         Refused: the name can't be had, or the configuration is wrong.
@@ -95,7 +95,8 @@ def down(root: Path, name: str, owner: str, agreed: Agreed, *, on_sandbox: bool)
     """End an environment; return the exit code. What goes away is shown before it asks.
 
     Raises:
-        Refused: there is none of the name, or it is somebody else's, or nobody agreed.
+        Refused: there is none of the name, or it is somebody else's.
+        NotBegun: somebody said no.
         Failed: the engine or a cloud does not answer.
     """
     updates.require_consent(f"env.down {name}", on_sandbox=on_sandbox, yes=agreed.yes)
@@ -117,7 +118,8 @@ def sweep(root: Path, agreed: Agreed, *, on_sandbox: bool) -> tuple[int, list[En
     One that can't be ended stops no other.
 
     Raises:
-        Refused: nobody agreed.
+        Refused: there is nobody to ask.
+        NotBegun: somebody said no.
         Failed: the engine or a cloud does not answer.
     """
     updates.require_consent("env.sweep", on_sandbox=on_sandbox, yes=agreed.yes)
@@ -256,7 +258,7 @@ def _require_agreement(environments: Sequence[Environment], agreed: Agreed) -> N
         for each in environment.objects:
             say(f"{environment.name}: {each.name} will be deleted")
     if not agreed.yes and not agrees("Delete all of it?"):
-        raise Refused("nothing was changed")
+        raise NotBegun("declined; nothing was changed")
 
 
 def _end(place: _Place, environment: Environment) -> int:
@@ -267,10 +269,8 @@ def _end(place: _Place, environment: Environment) -> int:
     """
     name, now = environment.name, dt.datetime.now(dt.UTC)
     if environment.has_state:
-        # Its file may be on another machine: what is missing of it is made again, and opens the same state.
-        lifetime = {"owner": environment.owner or "unknown", "ends": labels.moment(environment.ends or now)}
-        declared = _Declared(settings.load(place.root, names.TEST), files.differences(place.root, name, lifetime))
-        if code := updates.empty(_prepare(place, name, declared), yes=True):
+        project = _prepare(place, name, _as_it_is(place, environment))
+        if code := updates.empty(project, yes=True):
             return code
     # What a state does not know: its run was killed, or the whole state is missing.
     unknown = [each for each in clouds.census(clouds.connect(place.test), found.KINDS) if found.name_of(each) == name]
@@ -279,5 +279,16 @@ def _end(place: _Place, environment: Environment) -> int:
         say(f"{name}: deleted {each.name}, which no state knew")
     if environment.has_state:
         _forget(files.beside(place.test, name))
+    files.beside(place.test, name).stack_file.unlink(missing_ok=True)
     say(f"{name}: ended. It cost {environment.so_far(now):,.2f} dollars.")
     return 0
+
+
+def _as_it_is(place: _Place, environment: Environment) -> _Declared:
+    """Return what an environment's file says; where it is on another machine, what opens the same state as well."""
+    test, project = settings.load(place.root, names.TEST), files.beside(place.test, environment.name)
+    if environment.has_file:
+        return _Declared(test, settings.differences(project.folder, project.stack))
+    ends = environment.ends or dt.datetime.now(dt.UTC)
+    lifetime = {"owner": environment.owner or "unknown", "ends": labels.moment(ends)}
+    return _Declared(test, files.differences(place.root, environment.name, lifetime))

@@ -260,12 +260,11 @@ def test_a_sweep_ends_what_is_over_by_state_and_by_tags_and_touches_nothing_else
 
 
 def test_what_can_not_be_gone_on_with_from_here_is_refused_and_can_be_ended(world: World) -> None:
-    world.lose_file("ana")
+    world.lose_state("ana")
     ended = world.checkout.run("env.up", "ana", "--sandbox", "--yes", *by("ana"))
     assert ended.code == 2
     assert ended.errors == (
-        "ana: it exists, and its stack file is not here; choose another name, or end it: "
-        "`./inv env.down ana --sandbox`\n"
+        "ana: it exists, and its state is missing; choose another name, or end it: `./inv env.down ana --sandbox`\n"
     )
     ended = world.checkout.run("env.down", "ana", "--sandbox", "--yes", *by("ana"))
     assert ended.code == 0, ended.output + ended.errors
