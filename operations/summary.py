@@ -152,6 +152,8 @@ def _guard(steps: Sequence[Step]) -> str:
 
 
 def _policies(plan: Plan, redactor: Redactor) -> list[str]:
+    if not plan.complete and not plan.violations:
+        return ["Policies: not all were asked."]
     if not plan.packs and not plan.violations:
         return ["Policies: no pack was asked."]
     if not plan.violations:
@@ -167,7 +169,7 @@ def _by_place(steps: Iterable[Step], by_urn: Mapping[str, Step]) -> Iterator[tup
     def place(step: Step) -> tuple[str, str]:
         return _place(step, by_urn)
 
-    for key, some in groupby(sorted(steps, key=lambda step: (place(step), step.urn)), place):
+    for key, some in groupby(sorted(steps, key=place), place):
         yield key, list(some)
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,6 +99,19 @@ def test_policies_and_errors_are_said_without_the_secrets_that_they_name() -> No
         "Policies: **1 against them**",
         "- mandatory, `backups`: `no backups: [secret]`",
     ]
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (plan(), "Policies: nothing is against them."),
+        (plan(errors=("no",)), "Policies: not all were asked."),
+        (replace(plan(), packs=()), "Policies: no pack was asked."),
+    ],
+    ids=["none", "not-to-the-end", "no-pack"],
+)
+def test_policies_that_say_nothing_were_asked_or_not(made: Plan, said: str) -> None:
+    assert told(made)[-1] == said
 
 
 def test_a_long_summary_is_cut_at_lines_and_a_short_section_keeps_all_of_its_own() -> None:
