@@ -102,10 +102,9 @@ def preview(
     """Show what `up` would change."""
     from operations import bases, previews
 
-    file = Path(summary) if summary else None
-    options = previews.Options(sandbox, expect_no_changes, file)
+    options = previews.Options(sandbox, expect_no_changes, Path(summary) if summary else None)
     if base:
-        code = bases.preview(ROOT, stack, bases.Wanted(base, sandbox, expect_no_changes, json, file))
+        code = bases.preview(ROOT, stack, base, options, json=json)
     elif json:
         code, plans = previews.preview_data(ROOT, stack, options)
         print(json_format.dumps(plans, indent=2))

@@ -20,6 +20,7 @@ from components import settings
 from operations import sandbox, stacks, summary
 from operations.console import say
 from operations.errors import Failed, Refused
+from operations.previews import Options
 
 LOCK = "requirements.lock"
 TASKS = (sys.executable, "-m", "toolchain")
@@ -43,24 +44,7 @@ class Base:
         return self.name if self.commit.startswith(self.name) else f"{self.name} ({self.commit[:12]})"
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """A preview against a base: its commit, and the options that the preview itself has."""
-
-    base: str
-    on_sandbox: bool
-    expect_no_changes: bool = False
-    json: bool = False
-    summary: Path | None = None
-
-    def options(self) -> list[str]:
-        """Return the preview's options for its command line."""
-        told = {"--expect-no-changes": self.expect_no_changes, "--json": self.json}
-        file = [f"--summary={self.summary.absolute()}"] if self.summary else []
-        return ["--sandbox", *(option for option, is_set in told.items() if is_set), *file]
-
-
-def preview(root: Path, stack: str, wanted: Wanted) -> int:
+def preview(root: Path, stack: str, base: str, options: Options, *, json: bool) -> int:
     """Bring stacks of a base up in a sandbox of their own, and run this checkout's `preview` against them.
 
     A stack that the base lacks is previewed as one that is new. Returns the exit code.
@@ -69,32 +53,38 @@ def preview(root: Path, stack: str, wanted: Wanted) -> int:
         Refused: there is no such commit, or no stack of that name.
         Failed: the base can't be brought up.
     """
-    if not wanted.on_sandbox:
+    if not options.on_sandbox:
         raise Refused("--base compares in the sandbox only: the real clouds are not at that commit; add --sandbox")
     try:
         chosen = stacks.select(root, stack)
     except Refused as refusal:
-        if wanted.summary:
-            summary.write(wanted.summary, [summary.failed(stack, str(refusal.message))])
+        if options.summary:
+            summary.write(options.summary, [summary.failed(stack, str(refusal.message))])
         raise
-    base = _base(root, wanted.base)
+    commit = _base(root, base)
     changed = _git(root, *NOBODY, "stash", "create") or _git(root, "rev-parse", "HEAD")
     if new := _git(root, "ls-files", "--others", "--exclude-standard"):
         say(f"Not in this preview, because git does not know them yet: {', '.join(new.splitlines())}; `git add` them")
-    with _work_tree(root, base.commit) as folder:
+    with _work_tree(root, commit.commit) as folder:
         before = settings.stack_names(folder)
         known = [name for name in chosen if name in before]
         gone = [name for name in before if name not in settings.stack_names(root)] if stack == stacks.ALL else []
         if known:
-            _bring_up(root, folder, base, known, wanted.summary)
+            _bring_up(root, folder, commit, known, options.summary)
         sandbox.stop(folder)
         _git(folder, "checkout", "--quiet", "--force", "--detach", changed)
-        code = _run([*TASKS, "preview", stack, *wanted.options()], folder)
-        if wanted.summary:
-            _note(wanted.summary, base, gone)
+        code = _run([*TASKS, "preview", stack, *_on_a_command_line(options, json)], folder)
+        if options.summary:
+            _note(options.summary, commit, gone)
     for name in gone:
         say(f"{name}: this change removes its file, and nothing else; `./inv destroy {name}` comes before that")
     return code
+
+
+def _on_a_command_line(options: Options, json: bool) -> list[str]:
+    told = {"--sandbox": options.on_sandbox, "--expect-no-changes": options.expect_no_changes, "--json": json}
+    file = [f"--summary={options.summary.absolute()}"] if options.summary else []
+    return [*(option for option, is_set in told.items() if is_set), *file]
 
 
 def _base(root: Path, name: str) -> Base:
