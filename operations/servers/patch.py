@@ -15,7 +15,10 @@ _APT = (
     "apt() { DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes -o DPkg::Lock::Timeout=300 "
     '-o Dpkg::Options::=--force-confold "$@" >&2; }\n'
 )
-_UPGRADE = 'if [ -n "$package" ]; then set -- install --only-upgrade "$package"; else set -- upgrade; fi\n'
+# A new kernel is a new package, which the one that is installed needs.
+_UPGRADE = (
+    'if [ -n "$package" ]; then set -- install --only-upgrade "$package"; else set -- upgrade --with-new-pkgs; fi\n'
+)
 _UPDATE = _APT + "apt update\n"
 _LOOK = (
     _UPGRADE
@@ -31,7 +34,7 @@ changed="$(stat -c %Y "$root/var/lib/dpkg/status")"
 _VERSIONS = "dpkg-query -W -f '${Package} ${Version}\\n'"
 _BOOT = 'cat "${DESTDIR-}/proc/sys/kernel/random/boot_id"'
 _REBOOT = "systemctl reboot"
-_INST = re.compile(r"Inst (?P<package>\S+) \[(?P<before>[^\]]+)\] \((?P<after>\S+)")
+_INST = re.compile(r"Inst (?P<package>\S+) (\[(?P<before>[^\]]+)\] )?\((?P<after>\S+)")
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def lack(remote: Remote, package: str = "") -> Lack:
     lines = remote.run(_LOOK, package=package).splitlines()
     found = [match for line in lines if (match := _INST.match(line))]
     return Lack(
-        {each["package"]: (each["before"], each["after"]) for each in found},
+        {each["package"]: (each["before"] or "none", each["after"]) for each in found},
         "reboot required" in lines,
         "changed since boot" in lines,
     )

@@ -23,7 +23,8 @@ from operations.servers import fleet as fleets
 from operations.servers import jobs, reach, rolling
 from operations.servers.fleet import Member
 from operations.servers.jobs import Asked
-from operations.servers.remote import Remote
+from operations.servers.nodes import DRAIN, Nodes
+from operations.servers.remote import Remote, Unreachable
 from operations.servers.rolling import Roll
 
 Group = tuple[str, str]
@@ -159,6 +160,13 @@ class _Rolling:
             patience=rolling.patience(self.project),
             admit=False,
         )
+        silent = [label for label, due in loop.due().items() if isinstance(due, Unreachable)]
+        nodes = Nodes(servers)
+        for member in servers.members:  # nothing can be waited for on these
+            if member.label in silent and (node := nodes.of(member.group).get(member.label)):
+                nodes.set(node, DRAIN)
+                say(f"{member.label}: does not answer over SSH; it is taken out of its balancer all the same")
+        loop = replace(loop, fleet=servers.of(lambda member: member.label not in silent))
         command = f"{self.project.task(_TASK)} --role {self.asked.role}"
         return jobs.carry_out(self.project, loop, command, yes=self.asked.yes)
 

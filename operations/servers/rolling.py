@@ -29,6 +29,10 @@ _IS_MARKED = _MARK + '[ -e "$mark" ] && echo marked || true'
 _SET_MARK = _MARK + 'mkdir -p "${mark%/*}"\n: >"$mark"'
 _REMOVE_MARK = _MARK + 'rm -f "$mark"'
 _CONNECTIONS = "ss -Htn state established '( sport = :443 )' | wc -l"
+# Caddy ends the requests that it has, and closes connections that clients keep for later ones, while the application
+# still answers.
+_STOP = "systemctl stop gate.service caddy.service"
+_START = "systemctl start app.service caddy.service gate.service"
 _IS_HEALTHY = """\
 for unit in app caddy gate; do
     systemctl is-active --quiet "$unit.service" || { echo "$unit.service is not active"; return; }
@@ -222,30 +226,50 @@ class Roll:
         if node and work is not None and work.interrupts:
             self._take_out(nodes, member, remote, node, at_work)
             is_ours = is_ours or node.mode == ACCEPT
-        said = "back in its balancer"
+        said, problem = "back in its balancer", None
         if work is not None:
-            said = self._act(member, remote, work)
+            said, problem = self._act(member, remote, work)
         if node and is_ours and self.admit:
             self._admit(nodes, member, remote)
-        elif node and node.mode != ACCEPT:
+        elif node and node.mode != ACCEPT and not is_ours:
             said += f"; somebody else set it to '{node.mode}' in its balancer, and so it stays"
-        return Outcome(member.label, said)
+        return Outcome(member.label, said, good=problem is None)
 
-    def _act(self, member: Member, remote: Remote, work: Work) -> str:
-        said = work.act(remote)
-        problem = self._wait_until_healthy(member, remote)
+    def _act(self, member: Member, remote: Remote, work: Work) -> tuple[str, str | None]:
+        """Do the work; return what became of it, and what is wrong now: None, or why the run ends here.
+
+        Raises:
+            _Stopped: the server is not healthy, whatever was tried.
+        """
+        said, problem = self._tried(member, remote, lambda: work.act(remote))
         if problem is None:
-            return said
-        if not work.undo(remote):
+            return said, None
+        try:
+            undone = work.undo(remote)
+        except ScriptError as reason:
+            undone, problem = False, f"{problem}; what was before can't be put back ({reason})"
+        if not undone:
             raise _Stopped(f"{work.what}; does not become healthy ({problem}), and is left out of its balancer")
-        if again := self._wait_until_healthy(member, remote):
+        _, again = self._tried(member, remote, lambda: "")
+        if again:
             raise _Stopped(
                 f"{work.what}; does not become healthy ({problem}), nor with what was before ({again}): it is left "
                 "out of its balancer"
             )
-        if self.admit:
-            self._admit(Nodes(self.fleet), member, remote)
-        raise _Stopped(f"{work.what}; does not become healthy with it ({problem}): what was before is put back")
+        stopped = f"{work.what}; does not become healthy with it ({problem}): what was before is put back"
+        return stopped, stopped
+
+    def _tried(self, member: Member, remote: Remote, act: Callable[[], str]) -> tuple[str, str | None]:
+        """Do something on a server and have it serve; return what was said of it, and what is wrong then."""
+        try:
+            said = act()
+            if not self.admit:
+                return said, None
+            if member.health:
+                remote.run(_START)
+        except ScriptError as reason:
+            return "", f"a command failed: {reason}"
+        return said, self._wait_until_healthy(member, remote)
 
     def _take_out(self, nodes: Nodes, member: Member, remote: Remote, node: Node, at_work: _AtWork) -> None:
         """Let a server get no new connections, and wait until those that it has are gone, or for as long as it goes."""
@@ -257,9 +281,11 @@ class Roll:
             if remote.run(_CONNECTIONS).strip() != "0":
                 quiet_since = time.monotonic()
             elif now_ - quiet_since >= self.patience.quiet:
-                return
+                break
             time.sleep(self.patience.asks)
-        say(f"{member.label}: connections are left after {self.patience.drained:.0f} s; they will be cut")
+        else:
+            say(f"{member.label}: connections are left after {self.patience.drained:.0f} s; idle ones are closed now")
+        remote.run(_STOP)
 
     def _leaves(self, nodes: Nodes, member: Member, remote: Remote, node: Node, at_work: _AtWork) -> bool:
         """Take a server out as soon as enough others serve; whether it is out.
@@ -284,7 +310,8 @@ class Roll:
 
     def _admit(self, nodes: Nodes, member: Member, remote: Remote) -> None:
         """Let a server get connections again, and wait until its balancer has found it well."""
-        if problem := self._wait_until_healthy(member, remote):
+        _, problem = self._tried(member, remote, lambda: "")
+        if problem:
             raise _Stopped(f"is not healthy ({problem}), and is left out of its balancer")
         nodes.set(nodes.of(member.group)[member.label], ACCEPT)
         for _ in self._while_patient():
