@@ -13,6 +13,9 @@ from operations.errors import Refused
 from operations.plans import DELETE, REPLACE, SAME, UPDATE, Plan, Step
 from operations.project import Project
 
+ASKED_BY: Mapping[str, str] = {REPLACE: REPLACE, UPDATE: REPLACE, DELETE: DELETE}
+"""By one of the engine's operations, the option that asks for it: an update is under guard where a server goes off."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -23,7 +26,7 @@ class Asked:
 
     def of(self, op: str) -> frozenset[str]:
         """Return the names for one of the engine's operations."""
-        return {REPLACE: self.replace, DELETE: self.delete}[op]
+        return {REPLACE: self.replace, DELETE: self.delete}[ASKED_BY[op]]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Guarded:
     named: str
     loses: str
 
+
+OFF_BY = frozenset({"type", "region"})
+"""Properties of a server that its cloud changes in place while it is off."""
 
 Place = tuple[frozenset[str], str]
 """A group of servers, by the tags that all of them share, and the tag of a generation; empty without one."""
@@ -84,7 +90,9 @@ def unasked(plan: Plan, asked: Asked) -> list[Step]:
 
 def options(steps: Sequence[Step], asked: Asked) -> str:
     """Return the options of `up` that ask for these steps, and for what was asked for already."""
-    names = {op: {*asked.of(op), *(name_of(step) for step in steps if step.op == op)} for op in (REPLACE, DELETE)}
+    names = {
+        op: {*asked.of(op), *(name_of(step) for step in steps if ASKED_BY[step.op] == op)} for op in (REPLACE, DELETE)
+    }
     return " ".join(f"--{op} {','.join(sorted(some))}" for op, some in names.items() if some)
 
 
@@ -94,8 +102,17 @@ def name_of(step: Step) -> str:
 
 
 def _under_guard(plan: Plan) -> list[Step]:
-    guarded = [step for step in plan.steps if step.type in GUARDED and step.op in (REPLACE, DELETE)]
+    guarded = [
+        step
+        for step in plan.steps
+        if step.type in GUARDED and (step.op in (REPLACE, DELETE) or (step.op == UPDATE and _goes_off(step)))
+    ]
     return sorted(guarded, key=lambda step: (step.op, GUARDED[step.type].noun, name_of(step)))
+
+
+def _goes_off(step: Step) -> bool:
+    """Whether an update powers a server off: its cloud resizes it, or migrates it, in place."""
+    return step.type == SERVER and not OFF_BY.isdisjoint(step.diff)
 
 
 def _complaints(
@@ -104,6 +121,13 @@ def _complaints(
     replaced = {step.urn: step for step in plan.steps if step.op == REPLACE}
     for step in steps:
         kind = GUARDED[step.type]
+        if step.op == UPDATE:
+            yield (
+                f"{project.stack}: this would power the server {name_of(step)} off, to change its "
+                f"{' and '.join(sorted(OFF_BY & step.diff.keys()))}, with all others of its role at once; a new "
+                "generation comes without that (docs/servers.md)"
+            )
+            continue
         why = _why(step, replaced, state)
         yield f"{project.stack}: this would {step.op} the {kind.noun} {name_of(step)}, and lose {kind.loses}: {why}"
         if step.protected:
@@ -132,11 +156,11 @@ def _unplanned(project: Project, plan: Plan, asked: Asked) -> Iterator[str]:
         return
     steps = _under_guard(plan)
     for op in (REPLACE, DELETE):
-        names = {name for step in steps if step.op == op for name in (step.name, name_of(step))}
+        names = {name for step in steps if ASKED_BY[step.op] == op for name in (step.name, name_of(step))}
         for name in sorted(asked.of(op) - names):
             yield (
                 f"{project.stack}: --{op} {name}: the plan does not {op} anything of that name; leave it out, or write "
-                f"one of: {', '.join(sorted(name_of(step) for step in steps if step.op == op)) or 'none'}"
+                f"one of: {', '.join(sorted(name_of(step) for step in steps if ASKED_BY[step.op] == op)) or 'none'}"
             )
 
 

@@ -37,7 +37,7 @@ _LEGIBLE = 256
 _USUAL = File("", "")
 """Mode and owner that cloud-init gives a file by itself."""
 
-_PACKAGES = ("nftables", "unattended-upgrades")
+_PACKAGES = ("nftables", "sudo", "unattended-upgrades")
 _ROLE_PACKAGES = ("curl", "podman")
 _UNITS = ("reboot-window.timer",)
 _ROLE_UNITS = ("app.service", "caddy.service", "gate.service")

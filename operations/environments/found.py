@@ -19,6 +19,8 @@ from operations.environments import names
 from operations.project import Project
 
 LABEL = re.compile(rf"{labels.TEST_ENVIRONMENT}({names.FORM})-.+")
+# Nothing but its label says of an untagged object whose it is; so it has to be one that the program makes.
+_UNTAGGED = re.compile(rf"{labels.TEST_ENVIRONMENT}{names.FORM}-[a-z](-db|-[a-z][a-z0-9-]*-g\d+-p\d+)")
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,13 @@ def name_of(found: Found) -> str | None:
     Its kind is one of KINDS.
     """
     match = LABEL.fullmatch(found.key)
-    if match is None or (KINDS[found.type].tagged and f"stack:{names.stack_of(match[1])}" not in _tags(found)):
+    if match is None:
         return None
-    return match[1]
+    if KINDS[found.type].tagged:
+        is_one = f"stack:{names.stack_of(match[1])}" in _tags(found)
+    else:
+        is_one = _UNTAGGED.fullmatch(found.key) is not None
+    return match[1] if is_one else None
 
 
 def _tags(found: Found) -> Iterable[str]:
@@ -152,9 +158,17 @@ def _owner(said: Iterable[str]) -> str:
 
 def _ends(said: Iterable[str], objects: Iterable[Found]) -> dt.datetime | None:
     """Return the latest end that is said; where none is, the longest time after the first object was made."""
-    told = [tag.removeprefix("ends:") for tag in said if tag.startswith("ends:")]
+    told = [end for tag in said if tag.startswith("ends:") and (end := _moment(tag.removeprefix("ends:")))]
     began = _began(objects)
-    return max(map(labels.moment_of, told)) if told else began and began + names.LONGEST
+    return max(told) if told else began and began + names.LONGEST
+
+
+def _moment(text: str) -> dt.datetime | None:
+    """Return the time that a tag says; None for one that somebody wrote otherwise, which says nothing."""
+    try:
+        return labels.moment_of(text)
+    except ValueError:
+        return None
 
 
 def _began(objects: Iterable[Found]) -> dt.datetime | None:

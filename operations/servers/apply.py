@@ -28,6 +28,7 @@ printf '%s\\n' "$paths" | while read -r path; do
     printf 'file %s %s %s\\n' "$(sha256sum <"$file" | cut -c1-64)" "$(stat -c %a "$file")" "$path"
 done
 [ ! -f "$state/to-do" ] || sed 's/^/due /' "$state/to-do"
+[ ! -d "$state/before" ] || echo unproved
 image="${DESTDIR-}/etc/chat-tonic/app-image.env"
 [ ! -f "$image" ] || sed -n 's/^IMAGE=/image /p' "$image"
 """
@@ -41,6 +42,7 @@ printf '%s\\n' "$images" | while read -r image; do
     podman image exists "$image" || podman pull --quiet --authfile "$login" "$image" >/dev/null
 done
 """
+# What was before is kept until the server is healthy, also over a run that was cut off: nothing kept is written over.
 _WRITE = (
     _STATE
     + """\
@@ -50,11 +52,12 @@ printf '%s\\n' "$effects" >"$state/to-do.new"
 [ ! -f "$state/to-do" ] || cat "$state/to-do" >>"$state/to-do.new"
 grep . "$state/to-do.new" | sort -u >"$state/to-do.sorted" || true
 mv "$state/to-do.sorted" "$state/to-do"
-rm -rf "$state/to-do.new" "$state/before"
+rm -f "$state/to-do.new"
 printf '%s\\n' "$files" | while read -r mode path content; do
     file="${DESTDIR-}$path"
-    mkdir -p "$(dirname "$file")" "$(dirname "$state/before$path")"
-    [ ! -f "$file" ] || cp -p "$file" "$state/before$path"
+    mkdir -p "$(dirname "$state/before$path")"
+    (umask 022; mkdir -p "$(dirname "$file")")
+    [ ! -f "$file" ] || [ -f "$state/before$path" ] || cp -p "$file" "$state/before$path"
     printf %s "$content" | base64 -d >"$file.new"
     chmod "$mode" "$file.new"
     mv "$file.new" "$file"
@@ -64,18 +67,20 @@ done
 _PUT_BACK = (
     _STATE
     + """\
-[ -d "$state/before" ] || exit 0
+[ -d "$state/before" ] || return 0
 cd "$state/before"
-find . -type f | while read -r file; do
-    cp -p "$file" "${DESTDIR-}/$file.new"
-    mv "${DESTDIR-}/$file.new" "${DESTDIR-}/$file"
+find . -type f | sed 's/^.//' | while read -r path; do
+    cp -p "$state/before$path" "${DESTDIR-}$path.new"
+    mv "${DESTDIR-}$path.new" "${DESTDIR-}$path"
+    printf '%s\\n' "$path"
 done
-echo "put back"
 """
 )
+_PROVED = _STATE + 'rm -rf "$state/before"\n'
 _TAKE_UP = (
     _STATE
     + """\
+[ -f "$state/to-do" ] || return 0
 systemctl daemon-reload
 while read -r verb unit; do
     systemctl "$verb" "$unit" </dev/null
@@ -87,11 +92,15 @@ rm -f "$state/to-do"
 
 @dataclass(frozen=True)
 class Held:
-    """What is on a server: digest and mode by path, what is still to be done there, the image that it runs."""
+    """What is on a server: digest and mode by path, what is still to be done there, the image that it runs.
+
+    `unproved`: a run that was cut off has not seen it healthy with what it was given.
+    """
 
     files: dict[str, tuple[str, int]]
     due: frozenset[Effect]
     image: str
+    unproved: bool
 
     def lacks(self, files: Iterable[File]) -> tuple[File, ...]:
         """Return those of the files that the server has not, or has otherwise."""
@@ -105,17 +114,18 @@ class Push:
     member: Member
     changed: tuple[File, ...]
     effects: tuple[Effect, ...]
+    unproved: bool
 
     @property
     def what(self) -> str:
         """What is due, in words; nothing of what the files hold."""
         named = [_named(file) for file in self.changed]
-        return ", ".join(named) or "restarts that a run before this one did not come to"
+        return ", ".join(named) or "what a run before this one did not come to the end of"
 
     @property
     def interrupts(self) -> bool:
         """Whether a unit that requests pass through is restarted."""
-        return any(each.interrupts for each in self.effects)
+        return self.unproved or any(each.interrupts for each in self.effects)
 
     def prepare(self, remote: Remote) -> None:
         """Pull images while the server still serves."""
@@ -133,11 +143,18 @@ class Push:
 
     def undo(self, remote: Remote) -> bool:
         """Put back the files from before, and have their readers take them up."""
-        if not remote.run(_PUT_BACK).strip():
+        paths = remote.run(_PUT_BACK).splitlines()
+        effects = {found for path in paths if (found := effect(path))}
+        if not paths:
             return False
-        remote.run(f'{_STATE}printf \'%s\\n\' "$effects" >"$state/to-do"', effects=_effects(self.effects))
+        remote.run(f'{_STATE}printf \'%s\\n\' "$effects" >"$state/to-do"', effects=_effects(effects))
         remote.run(_TAKE_UP)
+        remote.run(_PROVED)
         return True
+
+    def proved(self, remote: Remote) -> None:
+        """Let go of the files from before."""
+        remote.run(_PROVED)
 
 
 def look(member: Member, remote: Remote) -> Push | None:
@@ -145,16 +162,16 @@ def look(member: Member, remote: Remote) -> Push | None:
     found = held(member, remote)
     changed = found.lacks(member.files)
     needed = {wanted for file in changed if (wanted := effect(file.path))} | found.due
-    if not changed and not needed:
+    if not changed and not needed and not found.unproved:
         return None
-    return Push(member, changed, tuple(sorted(needed, key=lambda each: (each.verb, each.unit))))
+    return Push(member, changed, _ordered(needed), found.unproved)
 
 
 def held(member: Member, remote: Remote) -> Held:
     """Return what is on a server."""
     files: dict[str, tuple[str, int]] = {}
     due: set[Effect] = set()
-    image = ""
+    image, unproved = "", False
     known = {found for file in member.files if (found := effect(file.path))}
     for line in remote.run(_LOOK, paths="\n".join(file.path for file in member.files)).splitlines():
         match line.split(" ", 3):
@@ -164,7 +181,9 @@ def held(member: Member, remote: Remote) -> Held:
                 due |= {each for each in known if (each.verb, each.unit) == (verb, unit)} or {Effect(verb, unit)}
             case "image", running:
                 image = running
-    return Held(files, frozenset(due), image)
+            case ["unproved"]:
+                unproved = True
+    return Held(files, frozenset(due), image, unproved)
 
 
 def _named(file: File) -> str:
@@ -178,8 +197,13 @@ def _image(environment: str) -> str:
     return environment.partition("IMAGE=")[2].strip()
 
 
+def _ordered(effects: Iterable[Effect]) -> tuple[Effect, ...]:
+    """Return effects in the order in which they are brought about: reloads first, and the application before Caddy."""
+    return tuple(sorted(effects, key=lambda each: (each.verb, each.unit)))
+
+
 def _effects(effects: Iterable[Effect]) -> str:
-    return "\n".join(f"{each.verb} {each.unit}" for each in effects)
+    return "\n".join(f"{each.verb} {each.unit}" for each in _ordered(effects))
 
 
 def _line(file: File) -> str:

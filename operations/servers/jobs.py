@@ -11,7 +11,7 @@ from rich.table import Table
 
 from operations import console, engine, runs, stacks, updates
 from operations.console import say
-from operations.errors import Failed, Refused
+from operations.errors import Failed, NotBegun, Refused
 from operations.project import Project
 from operations.servers import applied, reach, rolling
 from operations.servers import apply as applying
@@ -27,8 +27,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Job:
-    """What is done on servers: what is due on one, and what comes before the first and after the last of a stack."""
+    """What is done on servers: what is due on one, and what comes before the first and after the last of a stack.
 
+    `task` and `options` are what somebody writes to go on with it.
+    """
+
+    task: str
+    options: str
     look: Look
     prepare: Callable[[Fleet], object] = lambda _: None
     done: Callable[[Fleet], object] = lambda _: None
@@ -43,6 +48,12 @@ class Asked:
     yes: bool = False
     on_sandbox: bool = False
 
+    def again(self, **others: str) -> str:
+        """Return the options, and others by name, as they are written again: ` --role api --package openssl`."""
+        few = "" if self.max_unavailable == 1 else str(self.max_unavailable)
+        options = {"role": self.role or "", **others, "max-unavailable": few}
+        return "".join(f" --{name} {value}" for name, value in options.items() if value)
+
 
 def apply(root: Path, wanted: str, asked: Asked) -> int:
     """Push to the servers of stacks what changed since they were born; return the exit code.
@@ -50,11 +61,12 @@ def apply(root: Path, wanted: str, asked: Asked) -> int:
     Raises:
         Refused, Failed.
     """
+    updates.require_consent(f"servers.apply {wanted}{asked.again()}", on_sandbox=asked.on_sandbox, yes=asked.yes)
 
     def done(fleet: Fleet) -> None:
         applied.note(fleet.project, [group for group, _ in fleet.groups()])
 
-    return _each(root, wanted, asked, "servers.apply", lambda _: Job(applying.look, done=done))
+    return _each(root, wanted, asked, lambda _: Job("servers.apply", asked.again(), applying.look, done=done))
 
 
 def patch(root: Path, wanted: str, asked: Asked, patches: patching.Wanted) -> int:
@@ -65,29 +77,34 @@ def patch(root: Path, wanted: str, asked: Asked, patches: patching.Wanted) -> in
     """
     if patches.reboot not in patching.REBOOTS:
         raise Refused(f"--reboot {patches.reboot}: say one of {', '.join(patching.REBOOTS)}")
+    again = asked.again(package=patches.package, reboot=patches.reboot)
+    updates.require_consent(f"servers.patch {wanted}{again}", on_sandbox=asked.on_sandbox, yes=asked.yes)
 
     def job(project: Project) -> Job:
         quick = replace(patches, back_within=60.0, asks=0.2) if project.sandbox else patches
-        return Job(lambda _, remote: patching.look(remote, quick), prepare=partial(_on_all, act=patching.update))
+        prepare = partial(_on_all, act=patching.update)
+        return Job("servers.patch", again, lambda _, remote: patching.look(remote, quick), prepare)
 
-    return _each(root, wanted, asked, "servers.patch", job)
+    return _each(root, wanted, asked, job)
 
 
 def lacking(root: Path, wanted: str, asked: Asked, package: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
-    """Return 1 where a server lacks a version of a package, or of any; and by stack which server lacks which.
+    """Return 1 where a server lacks a version of a package, or of any, or does not say; and by stack which lacks which.
 
     Raises:
         Refused, Failed.
     """
     found: dict[str, list[dict[str, str]]] = {}
+    is_silent = False
     for project, fleet in _fleets(root, wanted, asked):
         answers = _on_all(fleet, partial(_lacking, package=package))
+        is_silent = is_silent or len(answers) < len(fleet.members)
         found[project.stack] = [
             {"server": label, "package": name, "installed": old, "candidate": new}
             for label, lines in answers.items()
             for name, old, new in lines
         ]
-    return engine.FAILED if any(found.values()) else 0, found
+    return engine.FAILED if is_silent or any(found.values()) else 0, found
 
 
 def lacking_table(found: Mapping[str, Sequence[Mapping[str, str]]]) -> Table:
@@ -106,24 +123,17 @@ def _lacking(remote: Remote, package: str) -> list[tuple[str, str, str]]:
     return [(name, old, new) for name, (old, new) in sorted(patching.lack(remote, package).upgrades.items())]
 
 
-def _each(root: Path, wanted: str, asked: Asked, task: str, job: Callable[[Project], Job]) -> int:
+def _each(root: Path, wanted: str, asked: Asked, job_of: Callable[[Project], Job]) -> int:
     """Do a job on the servers of each stack in turn; stop at the first stack in which one does not come back."""
     if asked.max_unavailable < 1:
         raise Refused(f"--max-unavailable {asked.max_unavailable}: one at least has to be out to be worked on")
-    updates.require_consent(f"{task} {wanted}", on_sandbox=asked.on_sandbox, yes=asked.yes)
     for project, fleet in _fleets(root, wanted, asked):
-        work = job(project)
-        work.prepare(fleet)
-        roll = Roll(
-            fleet,
-            work.look,
-            reach.endpoints(project),
-            asked.max_unavailable,
-            rolling.patience(project),
-        )
-        if code := carry_out(project, roll, project.task(task), yes=asked.yes):
+        job = job_of(project)
+        job.prepare(fleet)
+        roll = Roll(fleet, job.look, reach.endpoints(project), asked.max_unavailable, rolling.patience(fleet))
+        if code := carry_out(project, roll, f"{project.task(job.task)}{job.options}", yes=asked.yes):
             return code
-        work.done(fleet)
+        job.done(fleet)
     return 0
 
 
@@ -144,9 +154,9 @@ def carry_out(project: Project, roll: Roll, command: str, *, yes: bool) -> int:
     if not works and not out:
         say(f"{project.stack}: nothing is due")
         return engine.FAILED if missing else 0
-    console.show(_plan(project, roll.fleet, works, out))
+    console.show(_plan(project, roll, works, out))
     if not yes and not console.agrees(f"{project.stack}: go through these servers?"):
-        raise Refused(f"{project.stack}: nothing was changed")
+        raise NotBegun(f"{project.stack}: declined; nothing was changed")
     outcomes = replace(roll, fleet=roll.fleet.of(lambda member: member.label not in missing)).run()
     console.show(_report(project, outcomes))
     if all(each.good for each in outcomes):
@@ -179,17 +189,16 @@ def _on_all(fleet: Fleet, act: Callable[[Remote], T]) -> dict[str, T]:
         return dict(filter(None, pool.map(one, fleet.members)))
 
 
-def _plan(project: Project, fleet: Fleet, works: Mapping[str, Work], out: Collection[str]) -> Table:
-    sizes = {group: len(members) for group, members in fleet.groups()}
+def _plan(project: Project, roll: Roll, works: Mapping[str, Work], out: Collection[str]) -> Table:
+    sizes = {group: len(members) for group, members in roll.fleet.groups()}
     shown = Table("Server", "Due", "Requests", title=f"{project.stack}: what is due")
-    for member in fleet.members:
+    for member in roll.fleet.members:
         if work := works.get(member.label):
-            others = (
-                "others serve meanwhile" if sizes[member.group] > 1 else "nobody serves meanwhile: it is the only one"
-            )
+            is_one_left = not roll.admit or sizes[member.group] > roll.max_unavailable
+            others = "others serve meanwhile" if is_one_left else "it may be that nobody serves meanwhile"
             shown.add_row(member.label, work.what, others if work.interrupts and member.health else "not touched")
         elif member.label in out:
-            shown.add_row(member.label, "back into its balancer, where a run before this one took it out", "")
+            shown.add_row(member.label, "back into its balancer, if it was a run like this one that took it out", "")
     return shown
 
 

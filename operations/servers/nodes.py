@@ -13,7 +13,7 @@ from operations.servers.fleet import OPS, Fleet
 
 T = TypeVar("T")
 ACCEPT, DRAIN = "accept", "drain"
-DOWN = "DOWN"
+UP = "UP"
 PORT = 443
 
 
@@ -27,8 +27,8 @@ class Node:
 
     @property
     def serves(self) -> bool:
-        """Whether it gets new connections."""
-        return self.mode == ACCEPT and self.status != DOWN
+        """Whether it gets new connections: it may, and its balancer has found it up."""
+        return self.mode == ACCEPT and self.status == UP
 
 
 class Nodes:

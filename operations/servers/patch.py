@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from operations.servers.remote import Remote, Unreachable
+from operations.servers.remote import Remote, ScriptError, Unreachable
 
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 REBOOTS = (AUTO, ALWAYS, NEVER)
@@ -19,11 +19,23 @@ _APT = (
 _UPGRADE = (
     'if [ -n "$package" ]; then set -- install --only-upgrade "$package"; else set -- upgrade --with-new-pkgs; fi\n'
 )
-_UPDATE = _APT + "apt update\n"
+# apt's own patience does not cover the lock of the lists, which the daily update holds for a moment.
+_UPDATE = (
+    _APT
+    + """\
+tries=12
+until apt update; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || return 1
+    sleep 5
+done
+"""
+)
 _LOOK = (
     _UPGRADE
     + """\
-apt-get --simulate "$@" | grep '^Inst ' || true
+found="$(apt-get --simulate "$@")"
+printf '%s\n' "$found" | grep '^Inst ' || true
 root="${DESTDIR-}"
 if reboot-due; then echo 'reboot required'; fi
 booted="$(sed -n 's/^btime //p' "$root/proc/stat")"
@@ -94,6 +106,9 @@ class Patch:
         del remote
         return False
 
+    def proved(self, remote: Remote) -> None:
+        """Nothing."""
+
     def _reboots(self, left: Lack) -> bool:
         return is_reboot_due(left, self.wanted)
 
@@ -104,7 +119,7 @@ class Patch:
             Unreachable: it does not come back.
         """
         boot = remote.run(_BOOT)
-        with suppress(Unreachable):  # it may go at once
+        with suppress(Unreachable, ScriptError):  # it may go at once, and take the shell with it
             remote.run(_REBOOT)
         until = time.monotonic() + self.wanted.back_within
         while True:

@@ -5,6 +5,7 @@ A script goes through standard input, so no secret is in an argument list. It is
 """
 
 import base64
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ ROOT = "sudo sh -s"
 LOCK = 'exec sudo flock --nonblock "${DESTDIR-}/run/chat-tonic.lock" sh -c "echo held; exec cat"'
 _CHUNK = 2**15
 CONNECT_WITHIN = 10  # seconds
+KEEPALIVE = 15  # seconds
 ANSWER_WITHIN = 1800.0  # seconds without a word from a script
 
 
@@ -148,7 +150,9 @@ class Remote:
                 f"{label} ({at.host}): it shows another SSH host key than its environment's. Somebody may be between, "
                 "or it was made with another key; nothing was done to it, and the run ends here"
             ) from None
-        except paramiko.AuthenticationException:
+        except paramiko.AuthenticationException as error:
+            if re.search("EOF|timeout", str(error)):  # sshd goes, or comes: the server reboots
+                raise Unreachable(str(error)) from None
             raise Failed(
                 f"{label} ({at.host}): it lets nobody in as '{at.user}' with the keys at hand; load one of "
                 "chat-tonic:authorizedKeys into your agent"
@@ -165,6 +169,7 @@ class Remote:
             raise Unreachable(str(error)) from None
         except socket.gaierror as error:
             raise Unreachable(str(error)) from None
+        connection.client.get_transport().set_keepalive(KEEPALIVE)
         return connection
 
 

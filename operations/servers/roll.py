@@ -76,6 +76,9 @@ class Retirement:
         del remote
         return False
 
+    def proved(self, remote: Remote) -> None:
+        """Nothing."""
+
 
 def roll(root: Path, wanted: str, asked: Asked, *, local_state: bool) -> int:
     """Bring a role of stacks to the generations that the configuration says; return the exit code.
@@ -134,10 +137,10 @@ class _Rolling:
         Raises:
             Failed: one is not.
         """
-        patience = rolling.patience(self.project)
+        servers = self._servers(changes, lambda change: change.wanted)
+        patience = rolling.patience(servers)
         if not self.project.sandbox:
             patience = replace(patience, healthy=BORN_WITHIN)
-        servers = self._servers(changes, lambda change: change.wanted)
         sick = Roll(servers, lambda *_: None, reach.endpoints(self.project), patience=patience).sick()
         if sick:
             raise Failed(
@@ -152,14 +155,8 @@ class _Rolling:
         servers = self._servers(changes, lambda change: change.removed)
         if not servers.members:
             return 0
-        out = Roll(servers, lambda *_: None, reach.endpoints(self.project)).out()
-        loop = Roll(
-            servers,
-            lambda member, _: None if member.label in out else Retirement(),
-            reach.endpoints(self.project),
-            patience=rolling.patience(self.project),
-            admit=False,
-        )
+        endpoints, patience = reach.endpoints(self.project), rolling.patience(servers)
+        loop = Roll(servers, lambda *_: Retirement(), endpoints, patience=patience, admit=False)
         silent = [label for label, due in loop.due().items() if isinstance(due, Unreachable)]
         nodes = Nodes(servers)
         for member in servers.members:  # nothing can be waited for on these

@@ -17,7 +17,6 @@ from invoke.exceptions import Exit
 
 from operations.console import say
 from operations.errors import Failed
-from operations.project import Project
 from operations.servers.fleet import Fleet, Member
 from operations.servers.nodes import ACCEPT, DRAIN, Node, Nodes
 from operations.servers.remote import Endpoint, Remote, ScriptError, Unreachable
@@ -45,21 +44,24 @@ curl --silent --noproxy '*' --output /dev/null --max-time 5 --write-out '%{http_
 class Patience:
     """Seconds: how long nobody may be connected until a server counts as drained, and how long it is waited for what.
 
-    A balancer takes a moment until it does what its API was told; `quiet` covers that.
+    A balancer takes a moment until it does what its API was told; `quiet` covers that. It finds a server well, or not,
+    as soon as its checks are done; so only one that it has found up without a break for `settled` is back.
     """
 
     quiet: float = 5.0
     drained: float = 120.0
     healthy: float = 300.0
-    asks: float = 1.0
+    asks: float = 3.0
+    settled: float = 15.0
 
 
-_ON_SANDBOX = Patience(quiet=0.5, drained=30.0, healthy=20.0, asks=0.1)
-
-
-def patience(project: Project) -> Patience:
-    """Return how long it is waited in a project: the sandbox's machines are quick."""
-    return _ON_SANDBOX if project.sandbox else Patience()
+def patience(fleet: Fleet) -> Patience:
+    """Return how long it is waited for a fleet: the sandbox's machines are quick, and checked ten times as often."""
+    check = fleet.stack.balancer_check
+    checked = check.attempts * (check.interval + check.timeout)
+    if fleet.project.sandbox:
+        return Patience(quiet=0.5, drained=30.0, healthy=20.0, asks=0.1, settled=check.attempts * check.interval / 10)
+    return Patience(settled=float(checked))
 
 
 class Work(Protocol):
@@ -81,6 +83,9 @@ class Work(Protocol):
 
     def undo(self, remote: Remote) -> bool:
         """Put back what was before, where the server did not become healthy; whether there was anything to put back."""
+
+    def proved(self, remote: Remote) -> None:
+        """Let go of what was before: the server is healthy with what is now."""
 
 
 Look = Callable[[Member, Remote], Work | None]
@@ -156,10 +161,8 @@ class Roll:
                 if problem := self._wait_until_healthy(member, remote):
                     return problem
             nodes = Nodes(self.fleet)
-            for _ in self._while_patient():
-                node = nodes.of(member.group).get(member.label)
-                if node is None or node.serves:
-                    return None
+            if member.label not in nodes.of(member.group) or self._settles(nodes, member):
+                return None
             return "its balancer does not reach it, or it was taken out there"
 
         with ThreadPoolExecutor(_LOOK_AT_ONCE) as pool:
@@ -181,8 +184,8 @@ class Roll:
         """Work on a group's servers, some at once; whether the next group may be begun."""
         stop, at_work = threading.Event(), _AtWork()
         there = nodes.of(group)
-        # First those that are out already: with them back, others may go.
-        waiting = sorted(members, key=lambda each: each.label not in there or there[each.label].mode == ACCEPT)
+        # First those that do not serve: with them back, others may go.
+        waiting = sorted(members, key=lambda each: each.label not in there or there[each.label].serves)
         with ThreadPoolExecutor(self.max_unavailable) as pool:
             running: set[Future[Outcome | None]] = set()
             while running or (waiting and not stop.is_set()):
@@ -201,9 +204,7 @@ class Roll:
         remote = Remote(member, self.endpoint(member))
         try:
             with remote.held():
-                outcome = self._work_on(nodes, member, remote, at_work)
-                at_work.labels.discard(member.label)
-                return outcome
+                return self._work_on(nodes, member, remote, at_work)
         except _Stopped as reason:
             return Outcome(member.label, str(reason), good=False)
         except Exit as reason:
@@ -213,6 +214,7 @@ class Roll:
         except ScriptError as reason:
             return Outcome(member.label, f"a command failed: {reason}", good=False)
         finally:
+            at_work.labels.discard(member.label)
             remote.close()
 
     def _work_on(self, nodes: Nodes, member: Member, remote: Remote, at_work: _AtWork) -> Outcome | None:
@@ -241,8 +243,11 @@ class Roll:
         Raises:
             _Stopped: the server is not healthy, whatever was tried.
         """
+        if not work.interrupts:
+            return self._act_aside(remote, work), None
         said, problem = self._tried(member, remote, lambda: work.act(remote))
         if problem is None:
+            work.proved(remote)
             return said, None
         try:
             undone = work.undo(remote)
@@ -258,6 +263,20 @@ class Roll:
             )
         stopped = f"{work.what}; does not become healthy with it ({problem}): what was before is put back"
         return stopped, stopped
+
+    def _act_aside(self, remote: Remote, work: Work) -> str:
+        """Do work that no request notices: how the application does says nothing of it.
+
+        Raises:
+            _Stopped: a command failed, and what was before is put back.
+        """
+        try:
+            said = work.act(remote)
+        except ScriptError as reason:
+            undone = "; what was before is put back" if work.undo(remote) else ""
+            raise _Stopped(f"{work.what}; a command failed: {reason}{undone}") from None
+        work.proved(remote)
+        return said
 
     def _tried(self, member: Member, remote: Remote, act: Callable[[], str]) -> tuple[str, str | None]:
         """Do something on a server and have it serve; return what was said of it, and what is wrong then."""
@@ -295,31 +314,56 @@ class Roll:
         """
         with at_work.turn:  # the next one counts this one as out
             out = {label for label, each in nodes.of(member.group).items() if not each.serves} - {member.label}
-            # Those that leave for good are not missed: who stays was proved before.
-            if self.admit and len(out) >= self.max_unavailable:
+            # Those that leave for good are not missed: who stays was proved before. Nor is one that does not serve.
+            counts = self.admit and node.serves
+            if counts and len(out) >= self.max_unavailable:
                 if len(out - at_work.labels) >= self.max_unavailable:
-                    raise _Stopped(
-                        f"it stays in: {', '.join(sorted(out))} of its role {'is' if len(out) == 1 else 'are'} out "
-                        f"already, and no more than {self.max_unavailable} may be"
-                    )
+                    raise _Stopped(f"it stays in: {self._too_many(out)}")
                 return False
             remote.run(_SET_MARK)
             nodes.set(node, DRAIN)
+            # Another run may have counted at the same moment: who sees too many gives way.
+            out = {label for label, each in nodes.of(member.group).items() if not each.serves} - {member.label}
+            if counts and len(out) >= self.max_unavailable:
+                nodes.set(node, ACCEPT)
+                remote.run(_REMOVE_MARK)
+                raise _Stopped(f"it was put back at once: {self._too_many(out)}")
             at_work.labels.add(member.label)
             return True
+
+    def _too_many(self, out: set[str]) -> str:
+        are = "is" if len(out) == 1 else "are"
+        return f"{', '.join(sorted(out))} of its role {are} out already, and no more than {self.max_unavailable} may be"
 
     def _admit(self, nodes: Nodes, member: Member, remote: Remote) -> None:
         """Let a server get connections again, and wait until its balancer has found it well."""
         _, problem = self._tried(member, remote, lambda: "")
         if problem:
             raise _Stopped(f"is not healthy ({problem}), and is left out of its balancer")
-        nodes.set(nodes.of(member.group)[member.label], ACCEPT)
+        self._set(nodes, member, ACCEPT)
+        if not self._settles(nodes, member):
+            self._set(nodes, member, DRAIN)
+            raise _Stopped("is healthy by itself, but its balancer does not reach it; it is left out")
+        remote.run(_REMOVE_MARK)
+
+    def _set(self, nodes: Nodes, member: Member, mode: str) -> None:
+        node = nodes.of(member.group).get(member.label)
+        if node is None:
+            raise _Stopped("its balancer does not know it any more")
+        nodes.set(node, mode)
+
+    def _settles(self, nodes: Nodes, member: Member) -> bool:
+        """Wait until a server's balancer has found it up for a while without a break; whether it did."""
+        since: float | None = None
         for _ in self._while_patient():
-            if nodes.of(member.group)[member.label].serves:
-                remote.run(_REMOVE_MARK)
-                return
-        nodes.set(nodes.of(member.group)[member.label], DRAIN)
-        raise _Stopped("is healthy by itself, but its balancer does not reach it; it is left out")
+            node = nodes.of(member.group).get(member.label)
+            if node is None or not node.serves:
+                since = None
+            elif since is None:
+                since = time.monotonic()
+            elif time.monotonic() - since >= self.patience.settled:
+                return True
+        return False
 
     def _wait_until_healthy(self, member: Member, remote: Remote) -> str | None:
         """Wait until a server's application answers; None, or what it says instead."""

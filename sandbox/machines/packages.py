@@ -80,7 +80,10 @@ class Packages:
                 _write(self._file, {**known, "lists": _read(self._archive, {})})
                 return Ended(output="Reading package lists...\n")
             if verb in ("upgrade", "dist-upgrade", "full-upgrade") and not names:
-                return await self._install(self._upgradable(), simulated=_simulates(options))
+                # A new kernel is a new package, which a mere upgrade does not bring.
+                held = {KERNEL} if verb == "upgrade" and "--with-new-pkgs" not in options else set()
+                wanted = [name for name in self._upgradable() if name not in held]
+                return await self._install(wanted, simulated=_simulates(options))
             if verb == "install" and "--only-upgrade" in options:
                 return await self._upgrade(names, simulated=_simulates(options))
             if verb in ("clean", "autoclean", "autoremove"):

@@ -131,6 +131,7 @@ def make(folder: Path, stack: str) -> Checkout:
     for name in ("__main__.py", "Pulumi.yaml"):
         shutil.copy(ROOT / name, root)
     shutil.copytree(ROOT / "components", root / "components", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "policies").symlink_to(ROOT / "policies")
     return Checkout(root, stack)
 
 

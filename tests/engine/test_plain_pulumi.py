@@ -9,13 +9,11 @@ import pytest
 from components import settings
 from operations import engine, throwaway
 from sandbox import machines, process
-from tests.configuration import ROOT
 from tests.engine.checkout import make
 
 
 def test_plain_pulumi_previews_brings_up_and_destroys_in_the_checkout(tmp_path: Path) -> None:
     checkout = make(tmp_path / "checkout", "test")
-    (checkout.root / "policies").symlink_to(ROOT / "policies")
     clouds = tmp_path / "clouds"
     running = process.start(clouds)
     (tmp_path / "state").mkdir()

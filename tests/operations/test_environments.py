@@ -236,6 +236,10 @@ def test_a_sweep_ends_what_is_over_by_state_and_by_tags_and_touches_nothing_else
         ("/nodebalancers", client.post("/nodebalancers", data={"label": "xbob-a-other", **region})["id"]),
         ("/nodebalancers", client.post("/nodebalancers", data={"label": "bob-a-api", **region})["id"]),
     ]
+    # Nothing but its label says of a database whose it is: this one's is no label of ours.
+    databases = "/databases/postgresql/instances"
+    theirs = {"label": "xbob-main-db", "engine": "postgresql/16", "type": "g6-nanode-1", "cluster_size": 1, **region}
+    alike.append((databases, client.post(databases, data=theirs)["id"]))
     listed = world.listed()
     assert {name: (each["over"], each["state"]) for name, each in listed.items()} == {
         "ana": (False, True),
@@ -253,7 +257,7 @@ def test_a_sweep_ends_what_is_over_by_state_and_by_tags_and_touches_nothing_else
     assert "ana" not in {line.partition(":")[0] for line in ended.errors.splitlines()}
     assert world.objects("ana") == untouched
     assert world.counts("carl") == dict.fromkeys(OBJECTS, 0)
-    assert world.counts("bob") == {**dict.fromkeys(OBJECTS, 0), "nodebalancers": 1}
+    assert world.counts("bob") == {**dict.fromkeys(OBJECTS, 0), "nodebalancers": 1, "databases": 1}
     for path, identity in alike:
         assert client.get(f"{path}/{identity}")["id"] == identity
         client.delete(f"{path}/{identity}")

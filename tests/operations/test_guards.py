@@ -154,7 +154,7 @@ def test_a_generation_leaves_unasked_only_as_a_whole_beside_one_that_stays(
 
 
 def test_at_a_terminal_the_plan_is_shown_before_the_question_and_a_no_changes_nothing(up: Checkout) -> None:
-    change_platform(up.root, {f"{GROUPS}.api.plan": "g6-standard-1"})
+    change_platform(up.root, {"balancer_check.interval": 7})
     terminal = Terminal(up.command("up", "test", "--sandbox"), up.root, up.environment)
     terminal.wait_for("1 to update")
     terminal.wait_for("perform this update? [y/N/details]")
@@ -190,6 +190,18 @@ def test_a_plan_is_made_from_state_configuration_and_program(up: Checkout) -> No
     change_platform(up.root, {f"{GROUPS}.api.count": 1, f"{GROUPS}.api.plan": "g6-nanode-1"})
     seen.append(plans.basis(here))
     assert len(set(seen)) == 4
+
+
+def test_servers_are_not_powered_off_to_be_resized_unless_that_is_asked_for(up: Checkout) -> None:
+    (server,) = labels(up, "instance")
+    change_platform(up.root, {f"{GROUPS}.api.plan": "g6-standard-1"})
+    assert refused(up) == [
+        f"test: this would power the server {server} off, to change its type, with all others of its role at once; "
+        "a new generation comes without that (docs/servers.md)",
+        f"test: nothing was changed; if that is meant: ./inv up test --sandbox --replace {server}",
+    ]
+    passed(up, "--replace", server)
+    assert labels(up, "instance") == [server]
 
 
 def test_a_replacement_names_its_cause_also_where_that_is_another_resource(up: Checkout) -> None:

@@ -164,7 +164,7 @@ def test_an_image_that_does_not_become_healthy_is_put_back_and_goes_no_further(s
     assert ended.code == 1
     assert load.failed == []
     assert "what was before is put back" in ended.errors
-    assert "repeat `./inv servers.apply test --sandbox`" in ended.errors
+    assert "repeat `./inv servers.apply test --sandbox --role api`" in ended.errors
     assert site.runs() == dict.fromkeys(API, site.running)
     assert set(site.modes().values()) == {"accept"}
 
@@ -234,6 +234,51 @@ def test_a_run_that_was_killed_goes_on_where_it_was(site: Site) -> None:
     assert set(site.modes().values()) == {"accept"}
 
 
+def test_two_people_at_once_never_take_out_more_than_one_may(site: Site) -> None:
+    wanted = site.release()
+    command = site.checkout.command("servers.apply", "test", "--sandbox", "--yes")
+    with Load(site.balancer) as load:
+        both = [
+            subprocess.Popen(
+                command,
+                cwd=site.checkout.root,
+                env=site.checkout.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            for _ in range(2)
+        ]
+        out = set()
+        while any(each.poll() is None for each in both):
+            out.add(sum(mode != "accept" for mode in site.modes().values()))
+    # Who counts too many gives way at once, so two may be seen out, for a moment; with the third there is no failure.
+    assert load.failed == []
+    assert out <= {0, 1, 2}
+    assert {each.returncode for each in both} <= {0, 1}
+    site.apply()
+    assert site.runs() == dict.fromkeys(API, wanted)
+    assert set(site.modes().values()) == {"accept"}
+
+
+def test_what_a_run_that_was_cut_off_has_not_proved_is_put_back_by_the_next(site: Site) -> None:
+    sick = site.release()
+    machines.mark_sick(site.folder, IMAGE + sick)
+    file = site.root(API[0]) / "etc/chat-tonic/app-image.env"
+    kept = site.root(API[0]) / "var/lib/chat-tonic/before/etc/chat-tonic/app-image.env"
+    kept.parent.mkdir(parents=True)
+    file.rename(kept)
+    file.write_text(f"IMAGE={IMAGE}{sick}\n")
+    file.chmod(0o644)
+    restart(site, API[0])
+    ended = site.task("servers.apply", "--role", "api", "--yes")
+    assert ended.code == 1
+    assert f"{API[0]}: what a run before this one did not come to the end of; does not become healthy" in ended.errors
+    assert site.runs() == dict.fromkeys(API, site.running)
+    assert set(site.modes().values()) == {"accept"}
+    assert not kept.parent.exists()
+
+
 def test_a_server_that_somebody_else_took_out_stays_out_and_no_other_follows_it(site: Site) -> None:
     before, wanted = site.running, site.release()
     site.set_mode(API[1], "drain")
@@ -286,6 +331,12 @@ def test_what_cannot_be_meant_exits_2(site: Site, arguments: tuple[str, ...], sa
     assert said in ended.errors
 
 
+def test_a_package_that_nobody_knows_is_no_all_clear(site: Site) -> None:
+    ended = site.task("servers.patch", "--package", "opensssl", "--check")
+    assert ended.code == 1
+    assert "Unable to locate package opensssl" in ended.errors
+
+
 def test_a_vulnerable_package_is_upgraded_with_a_reboot_where_that_takes_it_without_a_failed_request(
     site: Site,
 ) -> None:
@@ -327,7 +378,10 @@ def test_a_server_that_does_not_come_back_is_left_out_and_stops_the_run_until_it
     assert ended.code == 1
     assert load.failed == []
     assert "does not become healthy (it answers 503), and is left out of its balancer" in ended.errors
-    assert "repeat `./inv servers.patch test --sandbox`: what is done is not done again" in ended.errors
+    assert (
+        "repeat `./inv servers.patch test --sandbox --role api --reboot auto`: what is done is not done again"
+        in ended.errors
+    )
     assert Counter(site.modes().values()) == {"drain": 1, "accept": 2}
     (left,) = (name for name, mode in site.modes().items() if mode == "drain")
     machines.mark_sick(site.folder, IMAGE + site.running, sick=False)
@@ -339,6 +393,13 @@ def test_a_server_that_does_not_come_back_is_left_out_and_stops_the_run_until_it
     assert set(site.modes().values()) == {"accept"}
     assert site.task("servers.patch", "--check").code == 1
     assert site.good("servers.patch", "--role", "ops", "--yes")
+
+
+def test_a_new_kernel_is_installed_too(site: Site) -> None:
+    machines.publish(site.folder, "linux-image-amd64", "6.1.140-1", reboot=True)
+    checked = json.loads(site.task("servers.patch", "--role", "ops", "--check", "--json").output)["test"]
+    assert [each["package"] for each in checked] == ["linux-image-amd64"]
+    assert "linux-image-amd64 6.1.137-1 -> 6.1.140-1, rebooted" in site.good("servers.patch", "--yes", "--role", "ops")
 
 
 def test_a_role_moves_to_a_new_generation_without_a_failed_request(site: Site) -> None:

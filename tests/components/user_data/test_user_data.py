@@ -91,14 +91,14 @@ def test_a_role_server_runs_its_image_and_caddy_by_digest(role_server: user_data
     files = contents(role_server)
     assert files["/etc/chat-tonic/app-image.env"].content == f"IMAGE={role_server.image}\n"
     assert files["/etc/chat-tonic/caddy-image.env"].content == f"IMAGE={role_server.caddy_image}\n"
-    assert document(role_server)["packages"] == ["curl", "nftables", "podman", "unattended-upgrades"]
+    assert document(role_server)["packages"] == ["curl", "nftables", "podman", "sudo", "unattended-upgrades"]
     assert document(role_server)["runcmd"][2:] == [
         "systemctl enable --now --no-block reboot-window.timer app.service caddy.service gate.service"
     ]
 
 
 def test_an_ops_server_runs_nothing_that_answers_but_sshd(ops_server: user_data.OpsServer) -> None:
-    assert document(ops_server)["packages"] == ["nftables", "unattended-upgrades"]
+    assert document(ops_server)["packages"] == ["nftables", "sudo", "unattended-upgrades"]
     assert document(ops_server)["runcmd"][2:] == ["systemctl enable --now --no-block reboot-window.timer"]
     text = "".join(file.content for file in user_data.files(ops_server))
     assert "443" not in text
