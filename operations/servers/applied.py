@@ -1,16 +1,17 @@
 """What the servers of a stack were last given, remembered beside its state: so `up` can say that an apply is due.
 
 The stack's output `contents` has, by environment and role, a digest of what servers are to hold. The tag `applied` of
-the stack has the digests that its servers were born with, or were given by `servers.apply` since.
+the stack has the digests that its servers were born with, or were given by `servers.apply` since; the tag `host-keys`
+has, by environment, the public SSH host key that all of them were given last, for while the next is on its way to them.
 """
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from operations import engine
 from operations.project import Project
 
-TAG = "applied"
+TAG, HOST_KEYS = "applied", "host-keys"
 _DIGITS = 12  # of a digest: enough to tell one content from the next
 Group = tuple[str, str]
 
@@ -42,14 +43,32 @@ def note(project: Project, groups: Collection[Group]) -> None:
         _write(project, {**applied, **given})
 
 
+def host_keys(project: Project) -> dict[str, str]:
+    """Return by environment the host key that all its servers were given last; none where that was at birth.
+
+    Raises:
+        Failed: the engine does not answer.
+    """
+    return dict(json.loads(_tags(project).get(HOST_KEYS, "{}")))
+
+
+def note_host_keys(project: Project, keys: Mapping[str, str]) -> None:
+    """Remember the host keys, by environment, that all servers of a stack have now.
+
+    Raises:
+        Failed: the engine does not answer.
+    """
+    if keys != host_keys(project):
+        engine.ask(project, "stack", "tag", "set", HOST_KEYS, json.dumps(keys))
+
+
 def _wanted(project: Project) -> dict[Group, str]:
     contents = engine.outputs(project, show_secrets=True).get("contents") or {}
     return {(name, role): digest[:_DIGITS] for name, roles in contents.items() for role, digest in roles.items()}
 
 
 def _read(project: Project) -> dict[Group, str]:
-    tags = json.loads(engine.ask(project, "stack", "tag", "ls", "--json").strip() or "{}")
-    applied = json.loads(tags.get(TAG, "{}"))
+    applied = json.loads(_tags(project).get(TAG, "{}"))
     return {(name, role): digest for name, roles in applied.items() for role, digest in roles.items()}
 
 
@@ -58,3 +77,7 @@ def _write(project: Project, applied: dict[Group, str]) -> None:
     for (name, role), digest in sorted(applied.items()):
         nested.setdefault(name, {})[role] = digest
     engine.ask(project, "stack", "tag", "set", TAG, json.dumps(nested))
+
+
+def _tags(project: Project) -> dict[str, str]:
+    return dict(json.loads(engine.ask(project, "stack", "tag", "ls", "--json").strip() or "{}"))

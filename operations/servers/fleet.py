@@ -1,6 +1,8 @@
 """The servers of a stack: where each is, how it is known, and what it is to hold now."""
 
+import base64
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,23 +15,27 @@ from operations import clouds, engine
 from operations.clouds import Clouds
 from operations.errors import Failed, Refused
 from operations.project import Project
+from operations.servers import applied
 
 OPS = outfit.OPS
 # What is least exposed comes first, so that what goes wrong shows before customers do.
 _ORDER = ("none", "proxied", "load-balancer")
+_SERVER = "linode:index/instance:Instance"
 _DATABASE = "linode:index/databasePostgresqlV2:DatabasePostgresqlV2"
 
 
 @dataclass(frozen=True)
 class Member:
-    """A server: its place in the stack, its public IPv4 address, its host key (OpenSSH's form), what it is to hold.
+    """A server: its place in the stack, its public IPv4 address, what it is to hold.
 
+    `host_keys` are those by which it may be known, in OpenSSH's form: first the one that it is to have; then those that
+    it may have until it was given that: the environment's last one, and the one that it was born with.
     `health` is the address, on the server, that answers 2xx while its application works; None where it has none.
     """
 
     place: outfit.Place
     address: str
-    host_key: str
+    host_keys: tuple[str, ...]
     health: str | None
     files: tuple[user_data.File, ...] = field(repr=False)
     image: str = ""
@@ -82,7 +88,7 @@ def load(project: Project, stack: Stack, role: str | None = None) -> Fleet:
     values = clouds.configuration(project)
     inputs = {key.removeprefix(f"{PROJECT}:"): value for key, value in values.items()}
     try:
-        members = tuple(_members(stack, inputs, outputs, _databases(project)))
+        members = tuple(_members(stack, inputs, outputs, _Deployed.of(project)))
     except KeyError as missing:
         raise Refused(f"{project.stack}: the input {missing} is not set; {project.task('setup')}") from None
     known = sorted({member.place.role for member in members})
@@ -93,37 +99,64 @@ def load(project: Project, stack: Stack, role: str | None = None) -> Fleet:
 
 
 def _members(
-    stack: Stack, inputs: Mapping[str, str], outputs: Mapping[str, Any], databases: Mapping[str, Mapping[str, Any]]
+    stack: Stack, inputs: Mapping[str, str], outputs: Mapping[str, Any], deployed: "_Deployed"
 ) -> Iterator[Member]:
     ssh_addresses = [outputs["ops"]] if outputs.get("ops") else []
     known = {name: each for name, each in stack.environments.items() if name in outputs["servers"]}
     for name, environment in sorted(known.items(), key=lambda item: _ORDER.index(item[1].publish)):
-        database = databases.get(labels.label("database", stack.label, environment.label, "db"))
+        database = deployed.databases.get(labels.label("database", stack.label, environment.label, "db"))
         told = outfit.Told(ssh_addresses, database)
         for role, servers in outputs["servers"][name].items():
             for server in servers if role in stack.roles else ():
                 place = outfit.Place(name, role, server["label"])
                 wanted = outfit.role_server(stack, place, inputs, told)
                 health = f"http://127.0.0.1:{wanted.port}{wanted.health_path}"
-                yield _member(place, server["address"], wanted, health, wanted.image)
+                yield _member(place, server["address"], wanted, deployed, health)
     if stack.ops and outputs.get("ops"):
         ops = outfit.ops_server(stack, inputs)
-        yield _member(outfit.Place("", OPS, ops.hostname), outputs["ops"], ops)
+        yield _member(outfit.Place("", OPS, ops.hostname), outputs["ops"], ops, deployed)
 
 
 def _member(
-    place: outfit.Place, address: str, wanted: user_data.Server, health: str | None = None, image: str = ""
+    place: outfit.Place, address: str, wanted: user_data.Server, deployed: "_Deployed", health: str | None = None
 ) -> Member:
-    return Member(place, address, _public(wanted.host_key), health, user_data.files(wanted), image)
+    before = (deployed.host_keys.get(place.environment), deployed.births.get(place.label))
+    keys = dict.fromkeys((_public(wanted.host_key), *filter(None, before)))
+    image = wanted.image if isinstance(wanted, user_data.RoleServer) else ""
+    return Member(place, address, tuple(keys), health, user_data.files(wanted), image)
 
 
-def _databases(project: Project) -> dict[str, dict[str, Any]]:
-    """Return by its label how to connect to each database of the stack."""
-    return {
-        each["outputs"]["label"]: outfit.connection(each["outputs"])
-        for each in engine.resources(project, show_secrets=True)
-        if each["type"] == _DATABASE and not each.get("delete")
-    }
+@dataclass(frozen=True)
+class _Deployed:
+    """What only the state says: by label how to connect to each database, and the host key of each server at its birth.
+
+    `host_keys` are by environment those that its servers were given last.
+    """
+
+    databases: Mapping[str, Mapping[str, Any]]
+    births: Mapping[str, str]
+    host_keys: Mapping[str, str]
+
+    @classmethod
+    def of(cls, project: Project) -> "_Deployed":
+        found = [each for each in engine.resources(project, show_secrets=True) if not each.get("delete")]
+        servers = [each for each in found if each["type"] == _SERVER]
+        return cls(
+            {
+                each["outputs"]["label"]: outfit.connection(each["outputs"])
+                for each in found
+                if each["type"] == _DATABASE
+            },
+            {each["inputs"]["label"]: key for each in servers if (key := _born_with(each["inputs"]))},
+            applied.host_keys(project),
+        )
+
+
+def _born_with(inputs: Mapping[str, Any]) -> str | None:
+    """Return the public half of the host key in a server's user data."""
+    text = base64.b64decode(inputs["metadatas"][0]["userData"]).decode()
+    found = re.search(r"ed25519_private: \|\n((?: +\S.*\n)+)", text)
+    return _public(textwrap.dedent(found[1])) if found else None
 
 
 def _public(host_key: str) -> str:

@@ -65,6 +65,9 @@ def apply(root: Path, wanted: str, asked: Asked) -> int:
 
     def done(fleet: Fleet) -> None:
         applied.note(fleet.project, [group for group, _ in fleet.groups()])
+        if asked.role is None:
+            keys = {member.place.environment: member.host_keys[0] for member in fleet.members}
+            applied.note_host_keys(fleet.project, keys)
 
     return _each(root, wanted, asked, lambda _: Job("servers.apply", asked.again(), applying.look, done=done))
 

@@ -92,6 +92,12 @@ class Site:
         node.mode = mode
         node.save()
 
+    def set_secret(self, key: str, value: str) -> None:
+        loaded = settings.load(self.checkout.root, "test")
+        found = engine.ensure(lambda _: None)
+        project = sandbox.project(self.checkout.root, "test", loaded, found, lambda _: None)
+        engine.ask(project, "config", "set", "--secret", "--raw", key, text=value)
+
     def balancers(self) -> Any:
         running = process.status(self.folder)
         assert running
@@ -181,14 +187,7 @@ def test_an_image_that_cannot_be_pulled_takes_no_server_out(site: Site) -> None:
 def test_a_secret_reaches_the_servers_and_nothing_else(site: Site) -> None:
     site.release()
     secret = token_urlsafe()
-    project = sandbox.project(
-        site.checkout.root,
-        "test",
-        settings.load(site.checkout.root, "test"),
-        engine.ensure(lambda _: None),
-        lambda _: None,
-    )
-    engine.ask(project, "config", "set", "--secret", "--raw", "chat-tonic:registryPassword", text=secret)
+    site.set_secret("chat-tonic:registryPassword", secret)
     said = site.good("servers.list", "--json") + site.apply()
     assert "/etc/chat-tonic/registry.json" in said
     held = {name: (site.root(name) / "etc/chat-tonic/registry.json").read_text() for name in API}
@@ -308,6 +307,17 @@ def test_another_host_key_than_the_environments_stops_the_run_before_anything(si
         key.write_text(kept)
         restart(site, API[2])
     assert site.runs() == dict.fromkeys(API, site.running)
+
+
+def test_a_new_host_key_is_brought_to_the_servers_that_show_the_old_one(site: Site) -> None:
+    site.release()
+    for _ in range(2):  # the second time what they show is neither the new one nor that of their birth
+        site.set_secret("chat-tonic:hostKey-internal", key := credentials.host_key())
+        said = site.apply()
+        assert "/etc/ssh/ssh_host_ed25519_key" in said
+        for name in API:
+            assert (site.root(name) / "etc/ssh/ssh_host_ed25519_key").read_text() == key
+    assert {row["health"] for row in site.rows().values()} == {"well"}
 
 
 def test_without_consent_it_exits_2_and_touches_nothing(site: Site) -> None:
