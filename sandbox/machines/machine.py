@@ -139,7 +139,9 @@ class _Machine:
         finally:
             writer.close()
 
-    async def _reboot_due(self, _: Sequence[str]) -> Ended:
+    async def _reboot_due(self, arguments: Sequence[str]) -> Ended:
+        if arguments:
+            return unknown("reboot-due", arguments)
         # A server's own script looks at its processes too; here they would be this machine's.
         return Ended(0 if (self._root / "run/reboot-required").exists() else 1)
 

@@ -78,6 +78,8 @@ def test_versions_compare_as_dpkg_says(fleet: Fleet) -> None:
 def test_a_new_kernel_runs_after_the_reboot_that_it_asks_for(fleet: Fleet) -> None:
     machines.publish(fleet.folder, "linux-image-amd64", NEW_KERNEL, reboot=True)
     fleet.says("api-2", "apt-get update; apt-get upgrade -y")
+    assert fleet.says("api-2", "dpkg-query -W -f='${Version}' linux-image-amd64") == "6.1.137-1"
+    fleet.says("api-2", "apt-get upgrade --with-new-pkgs -y")
     assert fleet.says("api-2", 'cat "$DESTDIR/run/reboot-required.pkgs"') == "linux-image-amd64"
     assert fleet.says("api-2", "uname -r") == "6.1.137-amd64"
     assert fleet.says("api-2", CHANGED_SINCE_BOOT) == "yes"
