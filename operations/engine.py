@@ -19,8 +19,8 @@ STACK_NOT_FOUND = 6
 CHANGES = 7
 CODES = frozenset({0, FAILED, 2, 3, 4, 5, STACK_NOT_FOUND, CHANGES, 8})
 
-# How the engine marks a secret in a state (sdk/v3/go/common/resource/properties.go).
-_SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+SPECIAL, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+"""The key that marks a value of which more is known than its JSON says, and its value for a secret (SecretV1)."""
 
 PRIVATE = 0o077
 """Umask of a sandbox run, whose backend holds secrets: nobody else may read what it writes."""
@@ -147,7 +147,7 @@ def code(returned: int) -> int:
 
 def _in_clear(found: dict[str, Any]) -> Any:
     """Return what a secret of an exported state holds: JSON (pkg/v3/resource/stack/deployment.go); else what it is."""
-    return json.loads(found["plaintext"]) if found.get(_SIGNATURE) == _SECRET else found
+    return json.loads(found["plaintext"]) if found.get(SPECIAL) == _SECRET else found
 
 
 def _complaint(project: Project, arguments: tuple[str, ...], errors: str) -> str:

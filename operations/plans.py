@@ -26,9 +26,6 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 CREATE, UPDATE, REPLACE, DELETE, SAME = "create", "update", "replace", "delete", "same"
 CHANGES = (CREATE, UPDATE, REPLACE, DELETE)
 
-SPECIAL = "4dabf18193072939515e22adb298388d"
-"""The key that marks a value of which more is known than its JSON says; secrets are such (apitype.SecretV1)."""
-
 _PROGRAM = ("*.yaml", "__main__.py", "components/**/*")
 """What a plan is made of besides the state, as patterns in the checkout."""
 
@@ -171,7 +168,7 @@ def basis(project: Project) -> str:
 def masked(value: Any) -> Any:
     """Return a value of the log with SECRET for what is secret; so for all of which JSON does not say everything."""
     if isinstance(value, dict):
-        return SECRET if SPECIAL in value else {name: masked(item) for name, item in value.items()}
+        return SECRET if engine.SPECIAL in value else {name: masked(item) for name, item in value.items()}
     if isinstance(value, list):
         return [masked(item) for item in value]
     return value

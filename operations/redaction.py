@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from operations import engine
-from operations.plans import SECRET, SPECIAL
+from operations.engine import SPECIAL
+from operations.plans import SECRET
 from operations.project import Project
 
 SHORTEST = 8
