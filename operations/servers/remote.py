@@ -4,6 +4,7 @@ A script goes through standard input, so no secret is in an argument list. It is
 "$DESTDIR" before absolute paths: nothing on a server, the folder that plays `/` on a machine of the sandbox.
 """
 
+import logging
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,9 @@ from paramiko.ssh_exception import BadHostKeyException, NoValidConnectionsError
 
 from operations.errors import Failed
 from operations.servers.fleet import Member
+
+# What goes wrong is raised, and said once.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 USER = "ops"
 ROOT = "sudo sh -s"

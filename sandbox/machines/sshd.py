@@ -66,10 +66,14 @@ class Sshd:
 
     def serve(self, connection: socket.socket) -> subprocess.Popen[bytes]:
         """Serves one connection; the process ends with it, or with this one."""
+        wrapper = self.tools.path("libnss_wrapper.so")
+        libraries = self.tools.environment.get("LD_LIBRARY_PATH", "")
         environment = {
             **os.environ,
             **self.tools.environment,
-            "LD_PRELOAD": str(self.tools.path("libnss_wrapper.so")),
+            # By its name alone, and looked for: a blank in a path would end it (ld.so(8)).
+            "LD_PRELOAD": wrapper.name,
+            "LD_LIBRARY_PATH": os.pathsep.join(filter(None, [str(wrapper.parent), libraries])),
             "NSS_WRAPPER_PASSWD": str(self.folder / "passwd"),
             "NSS_WRAPPER_GROUP": str(self.folder / "group"),
         }
