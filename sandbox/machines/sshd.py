@@ -66,9 +66,21 @@ class Sshd:
 
     def serve(self, connection: socket.socket) -> subprocess.Popen[bytes]:
         """Serves one connection; the process ends with it, or with this one."""
+        with (self.folder / "sshd.log").open("ab") as log:
+            return subprocess.Popen(
+                [str(self.tools.path("sshd")), "-i", "-e", "-f", str(self.folder / "sshd_config")],
+                env=self.environment(),
+                stdin=connection.fileno(),
+                stdout=connection.fileno(),
+                stderr=log,
+                preexec_fn=children.tied(os.getpid()),  # noqa: PLW1509 - this process has no other thread
+            )
+
+    def environment(self) -> dict[str, str]:
+        """The environment in which programs know this server's users."""
         wrapper = self.tools.path("libnss_wrapper.so")
         libraries = self.tools.environment.get("LD_LIBRARY_PATH", "")
-        environment = {
+        return {
             **os.environ,
             **self.tools.environment,
             # By its name alone, and looked for: a blank in a path would end it (ld.so(8)).
@@ -77,15 +89,6 @@ class Sshd:
             "NSS_WRAPPER_PASSWD": str(self.folder / "passwd"),
             "NSS_WRAPPER_GROUP": str(self.folder / "group"),
         }
-        with (self.folder / "sshd.log").open("ab") as log:
-            return subprocess.Popen(
-                [str(self.tools.path("sshd")), "-i", "-e", "-f", str(self.folder / "sshd_config")],
-                env=environment,
-                stdin=connection.fileno(),
-                stdout=connection.fileno(),
-                stderr=log,
-                preexec_fn=children.tied(os.getpid()),  # noqa: PLW1509 - this process has no other thread
-            )
 
     @staticmethod
     def _hardening(root: Path) -> list[str]:

@@ -1,12 +1,16 @@
 """A machine is what its server's user data says, is reached by SSH alone, and does what a server does."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from sandbox import machines
+from sandbox.machines.sshd import Sshd
 from tests.components.user_data.conftest import ssh_key
 from tests.sandbox.machines.conftest import IMAGE, Fleet
+from toolchain import debian
 
 OTHER = IMAGE.replace("1" * 64, "3" * 64)
 
@@ -67,3 +71,18 @@ def test_a_program_that_is_not_played_fails_as_on_a_real_shell(fleet: Fleet) -> 
     assert fleet.run("api-1", "nft list ruleset").returncode == 127
     assert fleet.run("api-1", "systemctl restart frob").returncode == 5
     assert "not modelled in the sandbox: apt-get install frob" in fleet.run("api-1", "apt-get install frob").stderr
+
+
+def test_the_users_of_a_server_are_known_where_its_tools_lie_below_a_path_with_a_blank(tmp_path: Path) -> None:
+    found = debian.ensure(print, ("libnss_wrapper.so",))
+    library = found.path("libnss_wrapper.so")
+    root = tmp_path / "a blank"
+    (root / "usr/lib/x86_64-linux-gnu").mkdir(parents=True)
+    shutil.copy(library, root / "usr/lib/x86_64-linux-gnu" / library.name)
+    server = Sshd(root, "127.0.0.1", debian.Tools((root,), found.environment), root)
+    assert server.tools.path("libnss_wrapper.so").is_relative_to(root)
+    server.prepare()
+    told = subprocess.run(
+        ["getent", "passwd", "ops"], env=server.environment(), capture_output=True, text=True, check=False
+    )
+    assert (told.stdout.split(":")[:2], told.stderr) == (["ops", "x"], "")
