@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from components.user_data import Effect, File, effect
 from operations.servers.fleet import Member
 from operations.servers.remote import Remote
+from operations.servers.rolling import Work
 
 IMAGES = {"/etc/chat-tonic/app-image.env": "image", "/etc/chat-tonic/caddy-image.env": "caddy's image"}
 DIGITS = 12  # of an image's digest, as podman shows it
@@ -108,8 +109,8 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Push:
-    """Files that a server lacks or has otherwise, and what their readers need (`Work` of the rolling loop)."""
+class Push(Work):
+    """Files that a server lacks or has otherwise, and what their readers need."""
 
     member: Member
     changed: tuple[File, ...]

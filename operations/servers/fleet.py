@@ -4,8 +4,9 @@ import base64
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives import serialization
 
@@ -17,7 +18,9 @@ from operations.errors import Failed, Refused
 from operations.project import Project
 from operations.servers import applied
 
+T = TypeVar("T")
 OPS = outfit.OPS
+_AT_ONCE = 16
 # What is least exposed comes first, so that what goes wrong shows before customers do.
 _ORDER = ("none", "proxied", "load-balancer")
 _SERVER = "linode:index/instance:Instance"
@@ -69,6 +72,12 @@ class Fleet:
         """Yield environment and role, and their servers."""
         for group in dict.fromkeys(member.group for member in self.members):
             yield group, tuple(member for member in self.members if member.group == group)
+
+    def at_once(self, ask: Callable[[Member], T]) -> dict[str, T]:
+        """Ask something of all servers, some at a time; return the answers by label."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            answers = pool.map(ask, self.members)
+            return {member.label: answer for member, answer in zip(self.members, answers, strict=True)}
 
     def of(self, wanted: Callable[[Member], bool]) -> "Fleet":
         """Return the fleet of those servers only."""

@@ -1,7 +1,6 @@
 """The tasks on servers: each looks at what is due, shows it, asks, and has the rolling loop do it."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,17 +10,16 @@ from rich.table import Table
 
 from operations import console, engine, runs, stacks, updates
 from operations.console import say
-from operations.errors import Failed, NotBegun, Refused
+from operations.errors import NotBegun, Refused
 from operations.project import Project
 from operations.servers import applied, reach, rolling
 from operations.servers import apply as applying
 from operations.servers import fleet as fleets
 from operations.servers import patch as patching
-from operations.servers.fleet import Fleet, Member
-from operations.servers.remote import Remote, ScriptError, Unreachable
+from operations.servers.fleet import Fleet
+from operations.servers.remote import Remote, Unreachable
 from operations.servers.rolling import Look, Outcome, Roll, Work
 
-_AT_ONCE = 16
 T = TypeVar("T")
 
 
@@ -85,7 +83,7 @@ def patch(root: Path, wanted: str, asked: Asked, patches: patching.Wanted) -> in
 
     def job(project: Project) -> Job:
         quick = replace(patches, back_within=60.0, asks=0.2) if project.sandbox else patches
-        prepare = partial(_on_all, act=patching.update)
+        prepare = partial(_on_all, question=patching.update)
         return Job("servers.patch", again, lambda _, remote: patching.look(remote, quick), prepare)
 
     return _each(root, wanted, asked, job)
@@ -174,22 +172,14 @@ def _fleets(root: Path, wanted: str, asked: Asked) -> Iterator[tuple[Project, Fl
         yield project, fleets.load(project, chosen[project.stack], asked.role)
 
 
-def _on_all(fleet: Fleet, act: Callable[[Remote], T]) -> dict[str, T]:
-    """Do something on all servers at once that can be reached; return the answers by label."""
+def _on_all(fleet: Fleet, question: Callable[[Remote], T]) -> dict[str, T]:
+    """Ask all servers at once; return the answers, by label, of those that can be reached, and say which can't."""
     endpoint = reach.endpoints(fleet.project)
-
-    def one(member: Member) -> tuple[str, T] | None:
-        with rolling.connected(member, endpoint(member)) as remote:
-            try:
-                return member.label, act(remote)
-            except Unreachable as reason:
-                say(f"{member.label}: does not answer over SSH ({reason})")
-            except ScriptError as reason:
-                raise Failed(f"{member.label}: a command failed: {reason}") from None
-        return None
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return dict(filter(None, pool.map(one, fleet.members)))
+    answers = fleet.at_once(lambda member: rolling.ask(member, endpoint(member), question))
+    for label, answer in answers.items():
+        if isinstance(answer, Unreachable):
+            say(f"{label}: does not answer over SSH ({answer})")
+    return {label: answer for label, answer in answers.items() if not isinstance(answer, Unreachable)}
 
 
 def _plan(project: Project, roll: Roll, works: Mapping[str, Work], out: Collection[str]) -> Table:

@@ -1,7 +1,6 @@
 """Which server runs what: asked from the servers themselves, and from their balancers."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from operations.servers import apply, fleet, reach, rolling
 from operations.servers.fleet import Fleet, Member
 from operations.servers.nodes import Node, Nodes
 from operations.servers.remote import Endpoint, ScriptError, Unreachable
-
-_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -88,11 +85,9 @@ def table(found: Mapping[str, Sequence[Row]]) -> Table:
 
 
 def _rows(servers: Fleet) -> list[Row]:
-    nodes = Nodes(servers)
-    there = {label: node for group, _ in servers.groups() for label, node in nodes.of(group).items()}
-    endpoint = reach.endpoints(servers.project)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(lambda member: _row(member, endpoint(member), there.get(member.label)), servers.members))
+    nodes, endpoint = Nodes(servers).all(), reach.endpoints(servers.project)
+    rows = servers.at_once(lambda member: _row(member, endpoint(member), nodes.get(member.label)))
+    return list(rows.values())
 
 
 def _row(member: Member, endpoint: Endpoint, node: Node | None) -> Row:

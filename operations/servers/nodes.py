@@ -35,6 +35,7 @@ class Nodes:
     """The nodes of a fleet's servers, read when they are asked for."""
 
     def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
         self._client, self._stack = fleet.clouds.platform, fleet.stack
         self._paths: dict[tuple[str, str], str | None] = {}
 
@@ -47,6 +48,15 @@ class Nodes:
         path = self._path(group)
         found = self._all(path) if path else []
         return {each["label"]: Node(f"{path}/{each['id']}", each["mode"], each["status"]) for each in found}
+
+    def all(self) -> dict[str, Node]:
+        """Return the nodes of all the fleet's servers by their labels.
+
+        Raises:
+            Failed: the cloud does not answer.
+        """
+        found = {label: node for group, _ in self._fleet.groups() for label, node in self.of(group).items()}
+        return {member.label: found[member.label] for member in self._fleet.members if member.label in found}
 
     def set(self, node: Node, mode: str) -> None:
         """Give a node another mode.

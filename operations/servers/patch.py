@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from operations.servers.remote import Remote, ScriptError, Unreachable
+from operations.servers.rolling import Work
 
 AUTO, ALWAYS, NEVER = "auto", "always", "never"
 REBOOTS = (AUTO, ALWAYS, NEVER)
@@ -69,8 +70,12 @@ class Lack:
 
 
 @dataclass(frozen=True)
-class Patch:
-    """Upgrades and reboots that are due (`Work` of the rolling loop)."""
+class Patch(Work):
+    """Upgrades and reboots that are due.
+
+    An upgrade may restart what serves, so all of it waits until the server is out. Packages are not taken back: an
+    older version has the hole that this one closes.
+    """
 
     wanted: Wanted
     lack: Lack
@@ -81,9 +86,6 @@ class Patch:
         """What is due, in words."""
         upgrades = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in sorted(self.lack.upgrades.items()))
         return upgrades or "a reboot"
-
-    def prepare(self, remote: Remote) -> None:
-        """Nothing: an upgrade may restart what serves, so it waits until the server is out."""
 
     def act(self, remote: Remote) -> str:
         """Upgrade, and reboot where that is due; return the versions before and after."""
@@ -96,21 +98,10 @@ class Patch:
             for name, version in sorted(after.items())
             if before.get(name) != version
         ]
-        if self._reboots(lack(remote, self.wanted.package)):
+        if is_reboot_due(lack(remote, self.wanted.package), self.wanted):
             self._reboot(remote)
             said.append("rebooted")
         return ", ".join(said) or "nothing was upgraded"
-
-    def undo(self, remote: Remote) -> bool:
-        """Packages are not taken back: an older version has the hole that this one closes."""
-        del remote
-        return False
-
-    def proved(self, remote: Remote) -> None:
-        """Nothing."""
-
-    def _reboots(self, left: Lack) -> bool:
-        return is_reboot_due(left, self.wanted)
 
     def _reboot(self, remote: Remote) -> None:
         """Reboot, and wait until the server runs again.

@@ -6,6 +6,7 @@ A script goes through standard input, so no secret is in an argument list. It is
 
 import logging
 import re
+import shlex
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -78,7 +79,7 @@ class Remote:
             ScriptError: the script ended with another code than 0.
             Failed: it shows another host key than its environment's, or lets nobody in.
         """
-        given = "".join(f"{name}={_quoted(value)}\n" for name, value in variables.items())
+        given = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
         # A function, so that a script of which only a part arrives does nothing.
         text = f"set -eu\n{given}main() {{\n{script}\n}}\nmain </dev/null\n"
         channel = self._session()
@@ -173,9 +174,7 @@ class Remote:
             raise Unreachable(f"{error.strerror}") from None
         except TimeoutError:
             raise Unreachable(f"no answer within {CONNECT_WITHIN} s") from None
-        except paramiko.SSHException as error:
-            raise Unreachable(str(error)) from None
-        except socket.gaierror as error:
+        except (paramiko.SSHException, socket.gaierror) as error:
             raise Unreachable(str(error)) from None
         connection.client.get_transport().set_keepalive(KEEPALIVE)
         return connection
@@ -183,7 +182,3 @@ class Remote:
 
 def _all(receive: Callable[[int], bytes]) -> str:
     return b"".join(iter(lambda: receive(_CHUNK), b"")).decode(errors="replace")
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "'\\''") + "'"

@@ -15,19 +15,19 @@ import yaml
 
 from components import settings
 from components.settings import STACK_KEY, Stack
-from operations import engine, runs, stacks, updates
+from operations import edits, engine, runs, stacks, updates
 from operations.console import say
 from operations.errors import Failed, Refused
 from operations.project import Project
 from operations.servers import fleet as fleets
 from operations.servers import jobs, reach, rolling
+from operations.servers.applied import Group
 from operations.servers.fleet import Member
 from operations.servers.jobs import Asked
 from operations.servers.nodes import DRAIN, Nodes
 from operations.servers.remote import Remote, Unreachable
-from operations.servers.rolling import Roll
+from operations.servers.rolling import Roll, Work
 
-Group = tuple[str, str]
 # A server is born in minutes: it upgrades its packages and pulls the images first.
 BORN_WITHIN = 1200.0  # seconds
 _TASK = "servers.roll"
@@ -57,27 +57,16 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Retirement:
-    """An old server leaves its balancer, and stays out (`Work` of the rolling loop)."""
+class Retirement(Work):
+    """An old server leaves its balancer, and stays out."""
 
     what: str = "out of its balancer, to be removed"
     interrupts: bool = True
-
-    def prepare(self, remote: Remote) -> None:
-        """Nothing."""
 
     def act(self, remote: Remote) -> str:
         """Nothing: it is out."""
         del remote
         return "out of its balancer"
-
-    def undo(self, remote: Remote) -> bool:
-        """Nothing was done to it."""
-        del remote
-        return False
-
-    def proved(self, remote: Remote) -> None:
-        """Nothing."""
 
 
 def roll(root: Path, wanted: str, asked: Asked, *, local_state: bool) -> int:
@@ -190,15 +179,11 @@ def _changes(project: Project, stack: Stack) -> Iterator[tuple[Group, Change]]:
 def _configuration(project: Project, generations: Mapping[Group, tuple[int, ...]]) -> Iterator[Path]:
     """Yield a stack file as the stack's own is, but for the generations of some groups; for its owner only."""
     content = yaml.safe_load(project.stack_file.read_text(encoding="utf-8"))
-    environments = content["config"][STACK_KEY]["environments"]
     for (environment, role), numbers in generations.items():
-        here = environments[environment] = environments.get(environment) or {}
-        groups = here["groups"] = here.get("groups") or {}
-        group = groups[role] = groups.get(role) or {}
-        group["generations"] = list(numbers)
+        above = {"environments": {environment: {"groups": {role: {"generations": list(numbers)}}}}}
+        content["config"][STACK_KEY] = settings.lay_over(content["config"][STACK_KEY], above)
     file = project.folder / f".{settings.stack_file(project.stack)}.{os.getpid()}.yaml"
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
-        yaml.safe_dump(content, written, sort_keys=False)
+    edits.write_private(file, yaml.safe_dump(content, sort_keys=False))
     try:
         yield file
     finally:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from invoke.exceptions import Exit
 
@@ -21,7 +22,7 @@ from operations.servers.fleet import Fleet, Member
 from operations.servers.nodes import ACCEPT, DRAIN, Node, Nodes
 from operations.servers.remote import Endpoint, Remote, ScriptError, Unreachable
 
-_LOOK_AT_ONCE = 16
+T = TypeVar("T")
 # The mark of a server that is out by this loop; on its disk, as it has to outlive a reboot.
 _MARK = 'mark="${DESTDIR-}/var/lib/chat-tonic/out-by-operations"\n'
 _IS_MARKED = _MARK + '[ -e "$mark" ] && echo marked || true'
@@ -65,7 +66,10 @@ def patience(fleet: Fleet) -> Patience:
 
 
 class Work(Protocol):
-    """What is due on a server, which is taken out of its balancer first where requests would notice."""
+    """What is due on a server, which is taken out of its balancer first where requests would notice.
+
+    Who has nothing to prepare, or to put back, says nothing of it.
+    """
 
     @property
     def what(self) -> str:
@@ -77,15 +81,19 @@ class Work(Protocol):
 
     def prepare(self, remote: Remote) -> None:
         """Do what can be done while the server still serves."""
+        del remote
 
     def act(self, remote: Remote) -> str:
         """Do it; return what became of it, for the report."""
 
     def undo(self, remote: Remote) -> bool:
         """Put back what was before, where the server did not become healthy; whether there was anything to put back."""
+        del remote
+        return False
 
     def proved(self, remote: Remote) -> None:
         """Let go of what was before: the server is healthy with what is now."""
+        del remote
 
 
 Look = Callable[[Member, Remote], Work | None]
@@ -130,14 +138,7 @@ class Roll:
         Raises:
             Failed: a server shows another host key, lets nobody in, or a script failed there.
         """
-        with ThreadPoolExecutor(_LOOK_AT_ONCE) as pool:
-            return dict(
-                zip(
-                    [member.label for member in self.fleet.members],
-                    pool.map(self._due, self.fleet.members),
-                    strict=True,
-                )
-            )
+        return self.fleet.at_once(lambda member: ask(member, self.endpoint(member), partial(self.look, member)))
 
     def out(self) -> set[str]:
         """Return the labels of the servers that get no new connections, whoever took them out.
@@ -145,9 +146,7 @@ class Roll:
         Raises:
             Failed: the cloud does not answer.
         """
-        nodes, labels = Nodes(self.fleet), {member.label for member in self.fleet.members}
-        there = [node for group, _ in self.fleet.groups() for node in nodes.of(group).items()]
-        return {label for label, node in there if node.mode != ACCEPT} & labels
+        return {label for label, node in Nodes(self.fleet).all().items() if node.mode != ACCEPT}
 
     def sick(self) -> dict[str, str]:
         """Wait until every server is healthy and its balancer gives it connections; return what is wrong, by label.
@@ -165,9 +164,7 @@ class Roll:
                 return None
             return "its balancer does not reach it, or it was taken out there"
 
-        with ThreadPoolExecutor(_LOOK_AT_ONCE) as pool:
-            said = zip(self.fleet.members, pool.map(one, self.fleet.members), strict=True)
-            return {member.label: problem for member, problem in said if problem}
+        return {label: problem for label, problem in self.fleet.at_once(one).items() if problem}
 
     def run(self) -> list[Outcome]:
         """Go through the fleet; return what became of each server on which anything was due or wrong."""
@@ -201,9 +198,8 @@ class Roll:
         return not stop.is_set()
 
     def _one(self, nodes: Nodes, member: Member, at_work: _AtWork) -> Outcome | None:
-        remote = Remote(member, self.endpoint(member))
         try:
-            with remote.held():
+            with connected(member, self.endpoint(member)) as remote, remote.held():
                 return self._work_on(nodes, member, remote, at_work)
         except _Stopped as reason:
             return Outcome(member.label, str(reason), good=False)
@@ -215,7 +211,6 @@ class Roll:
             return Outcome(member.label, f"a command failed: {reason}", good=False)
         finally:
             at_work.labels.discard(member.label)
-            remote.close()
 
     def _work_on(self, nodes: Nodes, member: Member, remote: Remote, at_work: _AtWork) -> Outcome | None:
         node = nodes.of(member.group).get(member.label)
@@ -383,14 +378,20 @@ class Roll:
             yield
             time.sleep(self.patience.asks)
 
-    def _due(self, member: Member) -> Work | Unreachable | None:
-        with connected(member, self.endpoint(member)) as remote:
-            try:
-                return self.look(member, remote)
-            except Unreachable as reason:
-                return reason
-            except ScriptError as reason:
-                raise Failed(f"{member.label}: a command failed: {reason}") from None
+
+def ask(member: Member, endpoint: Endpoint, question: Callable[[Remote], T]) -> T | Unreachable:
+    """Return a server's answer; or that it can't be reached.
+
+    Raises:
+        Failed: it shows another host key, lets nobody in, or a command failed there.
+    """
+    with connected(member, endpoint) as remote:
+        try:
+            return question(remote)
+        except Unreachable as reason:
+            return reason
+        except ScriptError as reason:
+            raise Failed(f"{member.label}: a command failed: {reason}") from None
 
 
 def health(member: Member, remote: Remote) -> str | None:

@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import process
 from sandbox.machines import children, programs
 from sandbox.machines.addresses import port_for
 from toolchain.debian import Tools
@@ -109,5 +110,4 @@ def _quoted(value: Path | str) -> str:
 
 
 def _write(file: Path, lines: list[str]) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
-        opened.write("".join(f"{line}\n" for line in lines))
+    process.write_private(file, "".join(f"{line}\n" for line in lines))

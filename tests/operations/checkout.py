@@ -108,6 +108,19 @@ class Checkout:
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
+    def start(self, *arguments: str, output: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
+        """Start a task without a terminal, in a process group of its own; what it says goes to `output`, all of it."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
     def use_real_engine(self) -> None:
         """Have the tasks find the real engine, which notes its calls."""
         found = engine.ensure(lambda _: None)

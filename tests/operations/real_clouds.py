@@ -3,7 +3,6 @@
 Nothing tells the clients of a real run where to go: they name the official hosts, as they would anywhere.
 """
 
-import datetime as dt
 import json
 import ssl
 import threading
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sandbox import process
+from tests.operations import certificates
 
 HOSTS = ("api.linode.com", "api.cloudflare.com")
 ZONE = "chat-tonic.com"
@@ -60,7 +60,7 @@ def served(folder: Path) -> Iterator[RealClouds]:
     """Serve the hosts from a sandbox in a folder, and stop both afterwards."""
     running = process.start(folder / "clouds", [ZONE])
     authority = folder / "hosts.pem"
-    server = _Proxy(running.api_port, _certificate(authority))
+    server = _Proxy(running.api_port, certificates.serving(authority, HOSTS))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     address = f"http://127.0.0.1:{server.server_port}"
@@ -142,35 +142,7 @@ def _signed(asked: Mapping[str, Any]) -> bytes:
     """Answer as Cloudflare's authority for origin certificates does, which the sandbox does not have."""
     request = x509.load_pem_x509_csr(asked["csr"].encode())
     authority = ec.generate_private_key(ec.SECP256R1())
-    names = x509.SubjectAlternativeName([x509.DNSName(name) for name in asked["hostnames"]])
-    certificate = (
-        _builder("Cloudflare Origin ECC Certificate Authority", request.public_key())
-        .add_extension(names, critical=False)
-        .sign(authority, hashes.SHA256())
-    )
+    name = "Cloudflare Origin ECC Certificate Authority"
+    certificate = certificates.builder(name, request.public_key(), asked["hostnames"]).sign(authority, hashes.SHA256())
     made = {**asked, "id": "1", "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode()}
     return json.dumps({"success": True, "errors": [], "messages": [], "result": made}).encode()
-
-
-def _builder(name: str, key: Any) -> x509.CertificateBuilder:
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    return x509.CertificateBuilder(
-        subject, subject, key, x509.random_serial_number(), now - dt.timedelta(hours=1), now + dt.timedelta(hours=1)
-    )
-
-
-def _certificate(path: Path) -> ssl.SSLContext:
-    """Write a certificate for the hosts that is its own authority; return what serves with it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = (
-        _builder(HOSTS[0], key.public_key())
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(private + certificate.public_bytes(pem))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context

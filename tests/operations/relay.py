@@ -1,9 +1,7 @@
 """A real SMTP relay on the loopback, which takes logins and can be down, slow or unwilling."""
 
 import asyncio
-import datetime as dt
 import socket
-import ssl
 import threading
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -14,9 +12,8 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.operations import certificates
 
 USER, PASSWORD = "alarms@chat-tonic.example", "p@ss:word/1"
 OK = "250 OK"
@@ -53,7 +50,7 @@ class Relay:
             self.port: int = free.getsockname()[1]
         self.open, self.asked, self.left = threading.Event(), threading.Event(), threading.Event()
         self.open.set()
-        self._context = _certificate(self.authority)
+        self._context = certificates.serving(self.authority, ["localhost"])
         self._controller: Controller | None = None
 
     @property
@@ -119,22 +116,3 @@ class Relay:
             self.hangs_up = False
             server.transport.abort()
         return answer
-
-
-def _certificate(path: Path) -> ssl.SSLContext:
-    """Write a certificate for the relay that is its own authority; return what serves with it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    hour = dt.timedelta(hours=1)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - hour, now + hour)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(private + certificate.public_bytes(pem))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context

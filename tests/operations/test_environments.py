@@ -74,15 +74,7 @@ class World:
     def kill_in_the_middle(self, *arguments: str) -> None:
         """Run a task, and kill all of it as soon as a balancer is being made."""
         self._control("PUT", [{"what": "hold_after", "where": f"Create {BALANCER}", "seconds": 60, "count": 1}])
-        with subprocess.Popen(
-            self.checkout.command(*arguments),
-            cwd=self.checkout.root,
-            env=self.checkout.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as running:
+        with self.checkout.start(*arguments) as running:
             until = time.monotonic() + 120
             while not self._control("GET")[0]["struck"]:
                 assert running.poll() is None

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -213,15 +212,7 @@ def test_what_only_sshd_reads_is_changed_without_taking_a_server_out(site: Site)
 
 def test_a_run_that_was_killed_goes_on_where_it_was(site: Site) -> None:
     wanted = site.release()
-    running = subprocess.Popen(
-        site.checkout.command("servers.apply", "test", "--sandbox", "--yes"),
-        cwd=site.checkout.root,
-        env=site.checkout.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    running = site.checkout.start("servers.apply", "test", "--sandbox", "--yes")
     eventually(lambda: "drain" in site.modes().values())
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
@@ -235,19 +226,8 @@ def test_a_run_that_was_killed_goes_on_where_it_was(site: Site) -> None:
 
 def test_two_people_at_once_never_take_out_more_than_one_may(site: Site) -> None:
     wanted = site.release()
-    command = site.checkout.command("servers.apply", "test", "--sandbox", "--yes")
     with Load(site.balancer) as load:
-        both = [
-            subprocess.Popen(
-                command,
-                cwd=site.checkout.root,
-                env=site.checkout.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            for _ in range(2)
-        ]
+        both = [site.checkout.start("servers.apply", "test", "--sandbox", "--yes") for _ in range(2)]
         out = set()
         while any(each.poll() is None for each in both):
             out.add(sum(mode != "accept" for mode in site.modes().values()))

@@ -98,15 +98,7 @@ def wait_until(what: Callable[[], object], process: "subprocess.Popen[str]") -> 
 
 
 def test_who_comes_second_is_told_who_holds_the_lock_and_goes_on_after_a_kill(team: Team) -> None:
-    with subprocess.Popen(
-        team.one.command("up", "test", "--yes"),
-        cwd=team.one.root,
-        env=team.one.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as first:
+    with team.one.start("up", "test", "--yes", output=subprocess.PIPE) as first:
         wait_until(lambda: team.locks() and '"linode:index/instance:Instance"' in team.checkpoint(), first)
         [path] = team.locks()
         lock = json.loads(path.read_text())
