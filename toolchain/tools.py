@@ -1,7 +1,7 @@
 """Tools of the tests that are built from Go modules: a folder of `toolchain/go` each.
 
-`caddy` checks the configuration that servers get: Debian's own has no PROXY listener. `versitygw` serves S3,
-`actionlint` checks the workflows.
+`caddy` checks the configuration that servers get: Debian's own has no PROXY listener. `versitygw` serves S3, `restic`
+is the one that ops servers have from Debian 13, `actionlint` checks the workflows.
 """
 
 import re
