@@ -12,11 +12,12 @@ from components.region import Region, RegionArgs
 name, config = pulumi.get_stack(), pulumi.Config(settings.PROJECT)
 stack = settings.resolve(Path(__file__).parent, name, config.get_object("stack"))
 deployed = deployed_outputs()
-settings.check_step(name, stack, deployed.get("generations") or {})
+settings.check_step(name, stack, deployed)
 region = Region("region", RegionArgs(name, stack, Inputs(stack)))
 
 pulumi.export("hosts", settings.hosts(stack))
 pulumi.export("generations", settings.generations(stack))
+pulumi.export("databases", settings.databases(stack))
 record = parity.record(parity.comparable(stack), deployed.get(parity.OUTPUT) or {}, dt.datetime.now(dt.UTC))
 pulumi.export(parity.OUTPUT, record)
 pulumi.export("ops", region.ops.address if region.ops else None)

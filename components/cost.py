@@ -77,7 +77,7 @@ def _lines(stack: Stack) -> Iterator[Line]:
         yield Line(f"{name}: NodeBalancers", len(environment.groups), catalog.NODE_BALANCER_PRICE)
         database = environment.database
         price = catalog.DATABASE_PLANS[database.plan].price_by_nodes[database.nodes]
-        yield Line(f"{name}: PostgreSQL, {database.nodes} of {database.plan}", 1, price)
+        yield Line(f"{name}: PostgreSQL, {database.nodes} of {database.plan}", len(database.generations), price)
     if stack.ops is not None:
         plan = catalog.PLANS[stack.ops.plan]
         yield Line(f"ops server, {stack.ops.plan}", 1, plan.price)

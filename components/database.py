@@ -13,12 +13,21 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a new database is a fork of: the other one's id, and the time (RFC 3339)."""
+
+    id: pulumi.Input[int]
+    at: str
+
+
+@dataclass(frozen=True)
 class DatabaseArgs:
-    """A database's label, region and settings."""
+    """A database's label, region and settings, and what it is a fork of; None is born empty."""
 
     label: str
     region: str
     settings: Settings
+    fork: Origin | None = None
 
 
 class Database(pulumi.ComponentResource):
@@ -33,7 +42,7 @@ class Database(pulumi.ComponentResource):
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("chat-tonic:database:Database", name, None, opts)
         self._name = name
-        settings = args.settings
+        settings, fork = args.settings, args.fork
         self.resource = linode.DatabasePostgresqlV2(
             f"{name}-cluster",
             label=args.label,
@@ -41,6 +50,8 @@ class Database(pulumi.ComponentResource):
             engine_id=f"postgresql/{settings.version}",
             type=settings.plan,
             cluster_size=settings.nodes,
+            fork_source=fork.id if fork else None,
+            fork_restore_time=fork.at if fork else None,
             updates=linode.DatabasePostgresqlV2UpdatesArgs(
                 day_of_week=_DAYS.index(settings.maintenance.day) + 1,
                 hour_of_day=settings.maintenance.hour,
@@ -54,8 +65,8 @@ class Database(pulumi.ComponentResource):
                 parent=self,
                 protect=True,
                 delete_before_replace=True,
-                # The allow list is DatabaseAccessControls' alone.
-                ignore_changes=["allowLists"],
+                # The allow list is DatabaseAccessControls' alone, and a birth is over when it is.
+                ignore_changes=["allowLists", "forkSource", "forkRestoreTime"],
             ),
         )
         self.connection: pulumi.Output[dict[str, str | int]] = pulumi.Output.secret(

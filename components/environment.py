@@ -13,7 +13,7 @@ from components import labels
 from components.alarms import Alarms, AlarmsArgs
 from components.birth import Birth, BirthArgs, user_data_of
 from components.copies import Copies, CopiesArgs
-from components.database import Database, DatabaseArgs
+from components.database import Database, DatabaseArgs, Origin
 from components.dns import BalancedName, NameArgs, ProxiedName
 from components.inputs import Inputs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
@@ -64,25 +64,12 @@ class Environment(pulumi.ComponentResource):
         self._tags = {"stack": args.stack_name, "environment": args.environment, **lifetime}
         self._ssh_addresses = [args.ops.address] if args.ops else []
 
-        database = Database(
-            f"{name}-database",
-            DatabaseArgs(labels.label("database", *self._parts, "db"), args.stack.region, self._settings.database),
-            self._child,
-        )
+        databases = self._databases()
+        serving = databases[self._settings.database.serves]
         self.copies = self._copies()
-        births = self._births(database)
+        births = self._births(serving)
         groups = self._groups(births)
-        database.admit(
-            [
-                *(
-                    server.address
-                    for role, group in groups.items()
-                    for server in group
-                    if args.stack.roles[role].database
-                ),
-                *([args.ops.address] if args.ops and self._settings.database.copies else []),
-            ]
-        )
+        self._admit(databases, groups)
         balancers = {role: self._balancer(role, servers) for role, servers in groups.items()}
         if self._settings.publish != "none":
             self._publish(balancers)
@@ -94,6 +81,36 @@ class Environment(pulumi.ComponentResource):
         last = {role: labels.server(*self._parts, role, 1, MAX_SERVERS) for role in groups}
         self.contents = {role: births[role](label).apply(_digest) for role, label in last.items()}
         self.register_outputs({"servers": self.servers, "balancers": self.balancers, "copies": self.copies})
+
+    def _databases(self) -> dict[int, Database]:
+        """Return the database by generation. The first one has the name that it had before there were any others."""
+        settings, made = self._settings.database, dict[int, Database]()
+        forks = {int(generation): fork for generation, fork in settings.forks.items()}
+        for generation in sorted(settings.generations, key=lambda each: each in forks):  # a fork after its source
+            origin = None
+            if fork := forks.get(generation):
+                at = labels.moment_of(fork.at).strftime("%Y-%m-%dT%H:%M:%SZ")
+                origin = Origin(made[fork.of].resource.id.apply(int), at)
+            label = labels.database(*self._parts, generation)
+            made[generation] = Database(
+                f"{self._name}-database" if generation == 1 else f"{self._name}-database-g{generation}",
+                DatabaseArgs(label, self._args.stack.region, settings, origin),
+                self._child,
+            )
+        return made
+
+    def _admit(self, databases: Mapping[int, Database], groups: Mapping[str, Sequence[Server]]) -> None:
+        """Let servers reach the database that serves. The ops server reaches it for copies, and any other to compare.
+
+        Nothing else reaches one that does not serve: what still has its address writes into nothing that is lost.
+        """
+        args, settings = self._args, self._settings.database
+        servers = [
+            server.address for role, group in groups.items() for server in group if args.stack.roles[role].database
+        ]
+        ops = [args.ops.address] if args.ops and (settings.copies or len(databases) > 1) else []
+        for generation, database in databases.items():
+            database.admit([*(servers if generation == settings.serves else []), *ops])
 
     def _copies(self) -> dict[str, pulumi.Output[str]]:
         args, region = self._args, self._args.stack.copy_region()

@@ -70,6 +70,11 @@ def server(stack: str, environment: str, role: str, generation: int, number: int
     return label("server", stack, environment, role, f"g{generation}", str(number))
 
 
+def database(stack: str, environment: str, generation: int) -> str:
+    """Compose a database's label: `us-prod-db`, and of a later generation `us-prod-db-g2`."""
+    return label("database", stack, environment, "db", *([] if generation == 1 else [f"g{generation}"]))
+
+
 def generation_and_number(label: str) -> tuple[int, int]:
     """Return a server's generation and its number in it, from its label.
 

@@ -32,10 +32,13 @@ def comparable(stack: Stack) -> dict[str, Any]:
     """Return the settings that two sites may be expected to share.
 
     A group's generations are compared by their operating system images. Of copies and alarms counts only whether there
-    are any: places and addresses are a site's own.
+    are any: places and addresses are a site's own. So are the generations of a database.
     """
     document = stack.model_dump(mode="json", exclude=_ITS_OWN | {"generations"})
     document |= {section: document[section] is not None for section in ("alarms", "copies")}
+    for environment in document["environments"].values():
+        for key in ("generations", "serving", "forks", "restored"):
+            del environment["database"][key]
     for environment, roles in settings.generations(stack).items():
         for role, images in roles.items():
             document["environments"][environment]["groups"][role]["generations"] = images

@@ -67,6 +67,23 @@ def databases_are_offered(stack: Stack) -> Found:
             )
 
 
+def databases_are_told_apart(stack: Stack) -> Found:
+    """What a database serves as, or comes from, is said of one that there is."""
+    for name, environment in stack.environments.items():
+        database, at = environment.database, ("environments", name, "database")
+        known = ", ".join(map(str, database.generations))
+        if database.serves not in database.generations:
+            yield (*at, "serving"), f"there is no generation {database.serves}; 'generations' has {known}"
+        for section in ("forks", "restored"):
+            for generation in getattr(database, section):
+                if generation not in map(str, database.generations):
+                    yield (*at, section, generation), f"there is no generation {generation}; 'generations' has {known}"
+        for generation, fork in database.forks.items():
+            if fork.of not in database.generations or str(fork.of) == generation:
+                what = f"generation {fork.of} is none that it could be a fork of; 'generations' has {known}"
+                yield (*at, "forks", generation, "of"), what
+
+
 def groups_are_of_known_roles(stack: Stack) -> Found:
     """A group is named after a role."""
     for name, _, role, _ in stack.groups():
@@ -240,6 +257,7 @@ STACK_RULES: tuple[Callable[[Stack], Found], ...] = (
     copies_leave_the_data_center,
     copies_have_a_place_and_a_worker,
     databases_are_offered,
+    databases_are_told_apart,
     groups_are_of_known_roles,
     generations_are_declared,
     servers_have_reboot_windows_of_their_own,

@@ -26,6 +26,7 @@ __all__ = [
     "Problem",
     "Stack",
     "check_step",
+    "databases",
     "differences",
     "generations",
     "hosts",
@@ -266,21 +267,28 @@ def refuse_placeholders(root: Path, stack: str, settings: Stack) -> None:
     _refuse(overlay.problem(key, what) for key, what in rules.placeholders(settings))
 
 
-def check_step(stack: str, settings: Stack, deployed: Mapping[str, Mapping[str, Mapping[str, str]]]) -> None:
-    """Refuse a step from the generations that run to those that are wanted which would leave no proved servers.
+def check_step(stack: str, settings: Stack, deployed: Mapping[str, Any]) -> None:
+    """Refuse a step from what runs to what is wanted that would leave no proved servers, or none of the data.
 
-    `deployed` is the stack's output `generations`: image by number, by role, by environment; empty before the first
-    update.
+    `deployed` are the stack's outputs, of which `generations` and `databases` are read; empty before the first update.
 
     Raises:
-        ConfigurationError: a group adds and removes generations at once, or a running one's image changed.
+        ConfigurationError: a group, or an environment's databases, add and remove generations at once; a running
+            one's image changed; or a database is to serve that does not run yet, or one to go that serves.
     """
-    wanted = generations(settings)
+    running, wanted = deployed.get("generations") or {}, generations(settings)
     _refuse(
         Problem(stack_file(stack), f"{STACK_KEY}.environments.{environment}.groups.{role}.generations", what)
         for environment, _, role, _ in settings.groups()
-        if (running := deployed.get(environment, {}).get(role))
-        for what in _step_problems(running, wanted[environment][role])
+        if (before := running.get(environment, {}).get(role))
+        for what in _step_problems(before, wanted[environment][role])
+    )
+    there, databases_wanted = deployed.get("databases") or {}, databases(settings)
+    _refuse(
+        Problem(stack_file(stack), f"{STACK_KEY}.environments.{environment}.database.{key}", what)
+        for environment, after in databases_wanted.items()
+        if (had := there.get(environment))
+        for key, what in _database_problems(had, after)
     )
 
 
@@ -293,6 +301,14 @@ def generations(settings: Stack) -> dict[str, dict[str, dict[str, str]]]:
     return running
 
 
+def databases(settings: Stack) -> dict[str, dict[str, Any]]:
+    """Return by environment the generations of its database and which of them serves; the output of this name."""
+    return {
+        name: {"generations": list(environment.database.generations), "serving": environment.database.serves}
+        for name, environment in settings.environments.items()
+    }
+
+
 def hosts(settings: Stack) -> dict[str, dict[str, str]]:
     """Return the public host names, by role, by environment; what publishes nothing is not there."""
     public: dict[str, dict[str, str]] = {}
@@ -300,6 +316,21 @@ def hosts(settings: Stack) -> dict[str, dict[str, str]]:
         if host := settings.host(environment, role):
             public.setdefault(environment, {})[role] = host
     return public
+
+
+def _database_problems(running: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    before, after = set(map(int, running["generations"])), set(map(int, wanted["generations"]))  # the engine's numbers
+    if (added := after - before) and (removed := before - after):
+        numbers = [", ".join(map(str, sorted(some))) for some in (added, removed)]
+        yield (
+            "generations",
+            f"adds {numbers[0]} and removes {numbers[1]} in one step; add the new one first, and remove the old when "
+            "the servers use the new (docs/restores.md)",
+        )
+    if wanted["serving"] in added:
+        yield "serving", f"generation {wanted['serving']} is not there yet; make it first, and let it serve then"
+    if running["serving"] not in after:
+        yield "generations", f"generation {int(running['serving'])} serves, and can't go; let another serve first"
 
 
 def _step_problems(running: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:

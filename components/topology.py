@@ -158,6 +158,25 @@ class Maintenance(Model):
     hour: Annotated[int, Field(ge=0, le=23)] = Field(description="hour in which it begins, UTC")
 
 
+def _is_moment(value: str) -> str:
+    try:
+        labels.moment_of(value)
+    except ValueError:
+        raise ValueError(f"'{value}' is no time such as 2026-11-22t18.00.00z") from None
+    return value
+
+
+Moment = Annotated[str, AfterValidator(_is_moment)]
+Generation = Annotated[int, Field(ge=1, le=99)]
+
+
+class Fork(Model):
+    """What a database is born as: another one of its environment, as that was at a time."""
+
+    of: Generation = Field(description="generation that it is a fork of")
+    at: Moment = Field(description="the time, in UTC: 2026-11-22t18.00.00z")
+
+
 class Database(Model):
     """The managed PostgreSQL of one environment."""
 
@@ -170,6 +189,24 @@ class Database(Model):
     nodes: Annotated[int, Field(ge=1, le=3)] = Field(description="1, or 2 to 3 for a cluster that survives a host")
     maintenance: Maintenance = Field(description="when the provider may restart it")
     copies: bool = Field(description="whether it has a bucket for daily copies in the copy region")
+    generations: Annotated[tuple[Generation, ...], Field(min_length=1, max_length=2), _distinct("generation")] = Field(
+        default=(1,),
+        description="numbers of the databases that are there: one, and beside it one that it was restored from",
+    )
+    serving: Generation | None = Field(
+        default=None, description="generation that the servers use; without it, the first of them"
+    )
+    forks: dict[str, Fork] = Field(
+        default={}, description="by generation, what a new one is a fork of; counts at its birth only"
+    )
+    restored: dict[str, Annotated[str, _matching(r"[0-9a-f]{8,64}", "a copy's id")]] = Field(
+        default={}, description="by generation, the copy that `backups.restore` is filling it with"
+    )
+
+    @property
+    def serves(self) -> int:
+        """The generation that the servers use."""
+        return self.generations[0] if self.serving is None else self.serving
 
 
 class Reboots(Model):
@@ -231,23 +268,13 @@ class Ceilings(Model):
     monthly: Annotated[int, Field(ge=1, le=100_000)] = Field(description="dollars a month for the whole stack")
 
 
-def _is_moment(value: str) -> str:
-    try:
-        labels.moment_of(value)
-    except ValueError:
-        raise ValueError(f"'{value}' is no time such as 2026-11-22t18.00.00z") from None
-    return value
-
-
 class Lifetime(Model):
     """Whose a test environment is, and how long it lives: the tags of its objects say both."""
 
     owner: Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]{0,30}", "a name of a-z, 0-9, dots and hyphens")] = Field(
         description="who made it"
     )
-    ends: Annotated[str, AfterValidator(_is_moment)] = Field(
-        description="when `env.sweep` may end it, in UTC, as a tag has it: 2026-11-22t18.00.00z"
-    )
+    ends: Moment = Field(description="when `env.sweep` may end it, in UTC, as a tag has it: 2026-11-22t18.00.00z")
 
 
 class Parity(Model):

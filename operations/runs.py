@@ -114,7 +114,7 @@ def _of_state(project: Project, stack: Stack) -> Iterator[str]:
     if not project.sandbox:
         yield from checks.real_state(project.stack, outputs)
     try:
-        settings.check_step(project.stack, stack, outputs.get("generations", {}))
+        settings.check_step(project.stack, stack, outputs)
     except settings.ConfigurationError as error:
         yield from map(str, error.problems)
 

@@ -113,7 +113,7 @@ def _members(
     ssh_addresses = [outputs["ops"]] if outputs.get("ops") else []
     known = {name: each for name, each in stack.environments.items() if name in outputs["servers"]}
     for name, environment in sorted(known.items(), key=lambda item: _ORDER.index(item[1].publish)):
-        database = deployed.databases.get(labels.label("database", stack.label, environment.label, "db"))
+        database = deployed.databases.get(labels.database(stack.label, environment.label, environment.database.serves))
         told = outfit.Told(ssh_addresses, database)
         for role, servers in outputs["servers"][name].items():
             for server in servers if role in stack.roles else ():

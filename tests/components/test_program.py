@@ -227,6 +227,31 @@ def test_the_database_admits_exactly_the_servers_that_need_it() -> None:
     )
 
 
+def test_a_second_database_has_a_name_of_its_own_and_only_the_one_that_serves_admits_servers(tmp_path: Path) -> None:
+    folder = copy_of_the_committed_files(tmp_path / "configuration")
+    settled = named(committed("us-central")[0], "region-bot-testing-database-cluster")
+    for serving in (1, 2):
+        database = {"generations": [2, 1], "serving": serving, "forks": {2: {"of": 1, "at": "2026-11-22t18.00.00z"}}}
+        change_stack(folder, "us-central", {"environments.bot-testing.database": database})
+        program = run("us-central", inputs_of(folder, "us-central"), folder)
+        one, two = (named(program, f"region-bot-testing-database{name}-cluster") for name in ("", "-g2"))
+        assert one.inputs == settled.inputs
+        assert (one.inputs["label"], two.inputs["label"]) == ("us-bots-db", "us-bots-db-g2")
+        assert one.urn in two.dependencies
+        assert two.inputs["forkSource"]
+        assert two.inputs["forkRestoreTime"] == "2026-11-22T18:00:00Z"
+        assert {"forkSource", "forkRestoreTime"} <= set(two.ignore_changes)
+        ops = f"{program.exports['ops']}/32"
+        servers = program.exports["servers"]["bot-testing"]
+        writers = [f"{each['address']}/32" for role in servers if role != "web-chat" for each in servers[role]]
+        admitted = {
+            generation: sorted(named(program, f"region-bot-testing-database{name}-access").inputs["allowLists"])
+            for generation, name in ((1, ""), (2, "-g2"))
+        }
+        assert admitted == {serving: sorted([*writers, ops]), 3 - serving: [ops]}
+        assert program.exports["databases"]["bot-testing"] == {"generations": [2, 1], "serving": serving}
+
+
 def test_copies_belong_to_the_copies_account_and_their_key_reaches_one_bucket() -> None:
     program, _ = committed("us-central")
     (provider,) = program.of("pulumi:providers:linode")

@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 
 from components import settings
 from components.settings import ConfigurationError, Problem
-from components.topology import Lifetime
+from components.topology import Lifetime, Stack
 from tests.configuration import (
     REMOVED,
     ROOT,
@@ -291,7 +291,7 @@ def test_a_broken_neighbour_does_not_stop_a_stack(folder: Path) -> None:
 
 def test_a_generation_is_not_added_and_removed_in_one_step(folder: Path) -> None:
     change_platform(folder, {"generations.2": "linode/debian13"})
-    deployed = settings.generations(settings.load(folder, "us-central"))
+    deployed = {"generations": settings.generations(settings.load(folder, "us-central"))}
     change_stack(folder, "us-central", {f"{API}.generations": [2]})
     wanted = settings.load(folder, "us-central")
     with pytest.raises(ConfigurationError) as caught:
@@ -309,14 +309,62 @@ def test_a_generation_is_added_beside_the_old_one_which_a_second_step_removes(fo
         steps.append(settings.load(folder, "us-central"))
     settings.check_step("us-central", steps[0], {})
     for before, after in itertools.pairwise(steps):
-        settings.check_step("us-central", after, settings.generations(before))
+        settings.check_step("us-central", after, {"generations": settings.generations(before)})
 
 
 def test_the_image_of_a_running_generation_does_not_change(folder: Path) -> None:
-    deployed = settings.generations(settings.load(folder, "us-central"))
+    deployed = {"generations": settings.generations(settings.load(folder, "us-central"))}
     change_platform(folder, {"generations.1": "linode/debian13"})
     with pytest.raises(ConfigurationError, match="put the new image into a new generation"):
         settings.check_step("us-central", settings.load(folder, "us-central"), deployed)
+
+
+DATABASE = f"{PRODUCTION}.database"
+
+
+def of_databases(folder: Path, **changes: Any) -> Stack:
+    change_stack(folder, "us-central", {f"{DATABASE}.{key}": value for key, value in changes.items()})
+    return settings.load(folder, "us-central")
+
+
+def test_what_is_said_of_a_database_is_said_of_one_that_there_is(folder: Path) -> None:
+    fork = {"of": 3, "at": "2026-11-22t18.00.00z"}
+    with pytest.raises(ConfigurationError) as caught:
+        of_databases(folder, generations=[1, 2], serving=4, forks={2: fork, 5: fork}, restored={"6": "4f1c2ab0"})
+    assert {each.key.removeprefix(f"chat-tonic:stack.{DATABASE}.") for each in caught.value.problems} == {
+        "serving",
+        "forks.2.of",
+        "forks.5",
+        "forks.5.of",
+        "restored.6",
+    }
+    of_databases(folder, serving=2, forks={2: {**fork, "of": 1}}, restored={})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        (([1], 1), ([1, 2], 1), None),
+        (([1, 2], 1), ([1, 2], 2), None),
+        (([1, 2], 2), ([1, 2], 1), None),
+        (([1, 2], 2), ([2], 2), None),
+        (([1], 1), ([1, 2], 2), "serving: generation 2 is not there yet; make it first, and let it serve then"),
+        (([1, 2], 1), ([2], 2), "generations: generation 1 serves, and can't go; let another serve first"),
+        (([1, 2], 2), ([2, 3], 2), "generations: adds 3 and removes 1 in one step; add the new one first, and remove "
+                                   "the old when the servers use the new (docs/restores.md)"),
+    ],
+)  # fmt: skip
+def test_a_database_is_never_left_before_another_one_serves(
+    folder: Path, before: tuple[list[int], int], after: tuple[list[int], int], what: str | None
+) -> None:
+    deployed = {"databases": settings.databases(of_databases(folder, generations=before[0], serving=before[1]))}
+    wanted = of_databases(folder, generations=after[0], serving=after[1])
+    try:
+        settings.check_step("us-central", wanted, deployed)
+        said = None
+    except ConfigurationError as error:
+        said = str(error).removeprefix(f"{US}: chat-tonic:stack.{DATABASE}.")
+    assert said == what
 
 
 def test_the_inputs_of_a_stack_follow_from_what_it_has(folder: Path) -> None:
