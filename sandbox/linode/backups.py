@@ -25,6 +25,7 @@ _DAY = 86_400.0
 KEPT = 14 * _DAY  # seconds that the weekly ones are kept
 BLOCKED = _DAY  # seconds until backups that were cancelled can be enabled again
 STATE = "backup"  # where an instance keeps what is said above
+RESTORED = "restored"  # where one keeps which backup its disks are of
 
 BUSY = Problem("Linode busy.")
 _DISABLED = Problem("Backups are not enabled for this Linode.")
@@ -129,6 +130,12 @@ def find(tx: Transaction, record: Record, identity: object) -> Body:
     raise not_found()
 
 
+def known(tx: Transaction, record: Record) -> list[int]:
+    """The ids of an instance's backups, those that are being taken as well."""
+    found = listed(tx, record)
+    return [each["id"] for each in (*found["automatic"], *found["snapshot"].values()) if each]
+
+
 def _enable(change: Change) -> Iterator[Problem]:
     change.set("backups_enabled", True)
     yield from allowed(change)
@@ -170,6 +177,7 @@ def _restore(change: Change) -> Iterator[Problem]:
         if given["overwrite"]:
             change.private |= {"disks": [], "configs": []}
         disks.add(change, backup["disks"], next(iter(backup["configs"]), "Restored"))
+        change.private[RESTORED] = {"instance": source.id, "backup": backup["id"]}
 
 
 ENABLE = Action("backups_enable", _enable)

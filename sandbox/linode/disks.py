@@ -30,7 +30,7 @@ def install(change: Change, image: Body, size: int) -> None:
     wanted = [{"label": f"{image['label']} Disk", "filesystem": "ext4", "size": size - swap}]
     if swap:
         wanted.append({"label": f"{swap} MB Swap Image", "filesystem": "swap", "size": swap})
-    change.private |= {"disks": [], "configs": []}
+    change.private |= {"disks": [], "configs": [], "restored": None}
     add(change, wanted, f"My {image['label']} Disk Profile")
 
 

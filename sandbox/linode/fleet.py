@@ -7,7 +7,7 @@ nobody is left to find out, the model says again what is usual.
 import time
 from typing import Any
 
-from sandbox.linode import instances, node_balancers
+from sandbox.linode import backups, instances, node_balancers
 from sandbox.model import Body, arrives, conditions
 from sandbox.store import Record, Transaction
 
@@ -43,6 +43,9 @@ def _instance(tx: Transaction, record: Record, unbootable: list[str]) -> Body:
         "status": instances.status(tx, record),
         # Another one: what was on the instance is gone.
         "disk": disks[0]["id"] if disks else None,
+        # Whose backup that disk is of, if it is one's.
+        "restored": record.private.get(backups.RESTORED),
+        "backups": backups.known(tx, record),
         # Another one: it has been off in between.
         "booted": arrives(record.private),
         "boots": record.body["label"] not in unbootable,

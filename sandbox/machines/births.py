@@ -4,11 +4,13 @@ import base64
 import gzip
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 HOST_KEY = "etc/ssh/ssh_host_ed25519_key"
 _MODE = 0o644
@@ -21,15 +23,32 @@ def write(root: Path, user_data: str | None) -> None:
     shutil.rmtree(root, ignore_errors=True)
     for folder in ("", "etc", "home/ops", "proc", "run", "tmp", "var/lib"):
         (unfinished / folder).mkdir(mode=0o700, parents=True)
-    for path, content, mode in _files(user_data):
-        file = unfinished / path.lstrip("/")
-        if not file.resolve().is_relative_to(unfinished.resolve()):
+    _put(unfinished, _files(user_data))
+    unfinished.rename(root)
+
+
+def renew(root: Path, user_data: str | None) -> None:
+    """Does it once more on a disk that another server was born on: to cloud-init, that is a new server.
+
+    Where it is told no host key it makes one of its own, as it deletes those that it finds (`ssh_deletekeys`).
+    """
+    files = [*_files(user_data)]
+    if all(path != HOST_KEY for path, _, _ in files):
+        key = ed25519.Ed25519PrivateKey.generate()
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
+        files.append((HOST_KEY, key.private_bytes(*form).decode(), 0o600))
+    _put(root, files)
+
+
+def _put(root: Path, files: Iterable[tuple[str, str, int]]) -> None:
+    for path, content, mode in files:
+        file = root / path.lstrip("/")
+        if not file.resolve().is_relative_to(root.resolve()):
             continue  # no file of ours is outside of a server's `/`
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
             opened.write(content)
         file.chmod(mode)
-    unfinished.rename(root)
 
 
 def _files(user_data: str | None) -> Iterator[tuple[str, str, int]]:

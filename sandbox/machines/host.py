@@ -2,6 +2,8 @@
 
 A machine is a process of its own, forked from this one: it shares this one's memory and is up in an instant. This
 process has one thread, so that forking is safe, and the kernel ends its children when it ends.
+
+The files of a machine are in a folder with its server's id: a label may change, and is a link to it.
 """
 
 import gc
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import locks, process
-from sandbox.machines import ENDPOINTS, FOLDER, NEEDED, births, children, machine, programs, sshd
+from sandbox.machines import ENDPOINTS, FOLDER, NEEDED, backups, births, children, machine, programs, sshd
 from sandbox.machines.addresses import loopback
 from sandbox.machines.balancers import Balancers
 from sandbox.machines.control import Control, GoneError
@@ -96,8 +98,13 @@ class _Host:
         wanted = {each["id"]: each for each in fleet["instances"]}
         for identity in [each for each in self._playing if each not in wanted]:
             self._off(self._playing.pop(identity))
-        self._clear({each["label"] for each in wanted.values()})
-        self._bear([each for each in wanted.values() if each["status"] == _RUNNING and each["disk"]], control)
+        self._clear(wanted)
+        running = [each for each in wanted.values() if each["status"] == _RUNNING and each["disk"]]
+        self._bear([each for each in running if not each["restored"]], control)
+        for identity, instance in wanted.items():
+            backups.follow(self._folder / backups.FOLDER / identity, instance["backups"], self._folder / identity)
+        self._bear([each for each in running if each["restored"]], control)
+        self._link(wanted)
         for identity, instance in wanted.items():
             if identity in self._playing:
                 self._keep(self._playing[identity], instance)
@@ -118,21 +125,32 @@ class _Host:
 
     def _bear(self, running: list[Mapping[str, Any]], control: Control) -> None:
         """Gives each instance that runs a machine, and one that has none yet, or other disks, its first files."""
-        new = [each for each in running if _disk(self._folder / each["label"]) != _disk_of(each)]
+        new = [each for each in running if _disk(self._folder / each["id"]) != _disk_of(each)]
         user_data = control.ask("/births") if new else {}
         if user_data is None:
             return
         for instance in new:
-            folder = self._folder / instance["label"]
+            folder = self._folder / instance["id"]
             if instance["id"] in self._playing:
                 self._off(self._playing[instance["id"]])
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
-            births.write(folder / "root", user_data.get(instance["id"]))
+            self._fill(folder, instance, user_data.get(instance["id"]))
             (folder / _DISK).write_text(_disk_of(instance))
         for instance in running:
             identity = instance["id"]
             self._playing.setdefault(identity, _Playing(instance, loopback(self._folder, "instance", identity)))
+
+    def _fill(self, folder: Path, instance: Mapping[str, Any], user_data: str | None) -> None:
+        """Gives a machine its first files: those of a backup, or of its birth."""
+        source = instance["restored"]
+        copy = self._folder / backups.FOLDER / source["instance"] / str(source["backup"]) if source else None
+        if copy is None or not copy.exists():
+            births.write(folder / "root", user_data)
+            return
+        backups.put(copy, folder)
+        if source["instance"] != instance["id"]:
+            births.renew(folder / "root", user_data)
 
     def _keep(self, playing: _Playing, instance: Mapping[str, Any]) -> None:
         """Has a machine on where its instance is, and off where not; off and on again where that was so."""
@@ -145,7 +163,7 @@ class _Host:
             self._boot(playing)
 
     def _boot(self, playing: _Playing) -> None:
-        folder = self._folder / playing.instance["label"]
+        folder = self._folder / playing.instance["id"]
         (folder / machine.UP).unlink(missing_ok=True)
         parent = os.getpid()
         playing.pid = os.fork()
@@ -155,6 +173,7 @@ class _Host:
         try:
             children.tied(parent)()
             children.alone()
+            children.name(playing.instance["label"])
             machine.run(folder, playing.address, self._tools)
             code = 0
         except BaseException:  # noqa: BLE001 - it says so, and ends here: what follows is its parent's
@@ -169,7 +188,7 @@ class _Host:
             os.kill(playing.pid, signal.SIGKILL)
             os.waitpid(playing.pid, 0)
             playing.pid = None
-            children.sweep(self._folder / playing.instance["label"])
+            children.sweep(self._folder / playing.instance["id"])
 
     def _bury(self) -> None:
         """Notes which machines are off: they come back in a moment."""
@@ -179,14 +198,28 @@ class _Host:
             if playing.pid and os.waitpid(playing.pid, os.WNOHANG)[0]:
                 playing.pid = None
                 playing.returns = time.monotonic() + _REBOOT_TAKES
-                (self._folder / playing.instance["label"] / machine.UP).unlink(missing_ok=True)
-                children.sweep(self._folder / playing.instance["label"])
+                (self._folder / playing.instance["id"] / machine.UP).unlink(missing_ok=True)
+                children.sweep(self._folder / playing.instance["id"])
 
-    def _clear(self, labels: set[str]) -> None:
-        """Removes the files of servers that are no more: secrets are among them."""
-        for folder in self._folder.iterdir():
-            if folder.is_dir() and folder.name not in {machine.BIN, *labels}:
+    def _clear(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+        """Removes the files of servers that are no more, and of their backups: secrets are among them."""
+        labels = {each["label"] for each in wanted.values()}
+        copies = self._folder / backups.FOLDER
+        for folder in (*self._folder.iterdir(), *(copies.iterdir() if copies.exists() else ())):
+            if folder.is_symlink() and folder.name not in labels:
+                folder.unlink()
+            elif folder.is_dir() and not folder.is_symlink() and folder.name not in {machine.BIN, copies.name, *wanted}:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _link(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+        """Has the files of each machine be found by its server's label, too."""
+        for identity, instance in wanted.items():
+            link = self._folder / instance["label"]
+            if (self._folder / identity).exists() and not (link.is_symlink() and str(link.readlink()) == identity):
+                draft = self._folder / f".{identity}"
+                draft.unlink(missing_ok=True)
+                draft.symlink_to(identity)
+                draft.replace(link)
 
     def _judge(self, verdicts: dict[str, str], control: Control) -> None:
         """Tells the model what its nodes really are."""
@@ -203,7 +236,7 @@ class _Host:
                     "ipv4": playing.instance["ipv4"][0],
                     "booted": playing.instance["booted"],
                     "disk": playing.instance["disk"],
-                    "up": bool(playing.pid) and (self._folder / playing.instance["label"] / machine.UP).exists(),
+                    "up": bool(playing.pid) and (self._folder / playing.instance["id"] / machine.UP).exists(),
                     "ssh": [playing.address, sshd.PORT, sshd.USER],
                 }
                 for identity, playing in self._playing.items()

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sandbox.machines import births, children, sshd
+from sandbox.machines import births, sshd
 from sandbox.machines.client import SOCKET
 from sandbox.machines.commands import Command, Ended, parted, unknown
 from sandbox.machines.images import Images
@@ -36,7 +36,6 @@ _ANSWERS_FOR = 0.1  # seconds from `systemctl reboot`, which does not wait for i
 def run(folder: Path, address: str, tools: Tools) -> None:
     """Plays the machine in a folder until it reboots, or is told to go off (SIGTERM)."""
     os.chdir(folder)  # a socket's path has 107 bytes at most
-    children.name(folder.name)
     asyncio.run(_Machine(folder, address, tools).live())
 
 
