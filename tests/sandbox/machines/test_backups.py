@@ -30,7 +30,7 @@ def snapshot(fleet: Fleet, label: str) -> int:
     taken: dict[str, Any] = fleet.ask("POST", path, {"label": "by hand"})
     fleet.box.move(HOUR)
     copies = fleet.folder / machines.FOLDER / ".backups" / str(fleet.instances[label]["id"])
-    eventually(lambda: (copies / str(taken["id"])).exists(), True)
+    eventually((copies / str(taken["id"])).exists, True)
     return int(taken["id"])
 
 
