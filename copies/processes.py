@@ -1,0 +1,69 @@
+"""Programs that this one runs: none outlives it, however it ends, and none is told a secret in its arguments."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+_FOREIGN = ("AWS_", "PG", "RESTIC_")
+"""What the caller's environment says to these programs is not what the configuration says."""
+
+_PATIENCE = 10.0
+
+
+class Interrupted(BaseException):
+    """A signal asks this program to end."""
+
+
+def start(
+    arguments: Sequence[str | Path],
+    environment: Mapping[str, str],
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+) -> "subprocess.Popen[bytes]":
+    """Start a program that the kernel kills when this thread ends, be it by SIGKILL.
+
+    Raises FileNotFoundError, which names the program.
+    """
+    if not shutil.which(arguments[0]):
+        raise FileNotFoundError(f"{arguments[0]} is not on this machine")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    return subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", "--", *arguments],
+        env={**own, "LC_ALL": "C", "TZ": "UTC", **environment},
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+    )
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End a program: asked first, so that restic takes its lock away."""
+    for ask in (process.terminate, process.kill):
+        if process.poll() is not None:
+            return
+        ask()
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let the signals that ask this program to end raise Interrupted, so that it ends what it started first."""
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        raise Interrupted(signal.Signals(number).name)
+
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
