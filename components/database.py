@@ -7,6 +7,7 @@ import pulumi
 
 from components import outfit
 from components.sdk import linode
+from components.topology import MAINTENANCE_HOURS
 from components.topology import Database as Settings
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -55,7 +56,7 @@ class Database(pulumi.ComponentResource):
             updates=linode.DatabasePostgresqlV2UpdatesArgs(
                 day_of_week=_DAYS.index(settings.maintenance.day) + 1,
                 hour_of_day=settings.maintenance.hour,
-                duration=4,
+                duration=MAINTENANCE_HOURS,
                 frequency="weekly",
             ),
             # The plugin's own limit is an hour, and one that takes longer is made and lost. It reads this block; custom

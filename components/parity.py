@@ -31,11 +31,14 @@ _ITS_OWN = {"label", "jurisdiction", "region", "zone", "admin_sources", "lifetim
 def comparable(stack: Stack) -> dict[str, Any]:
     """Return the settings that two sites may be expected to share.
 
-    A group's generations are compared by their operating system images. Of copies and alarms counts only whether there
-    are any: places and addresses are a site's own. So are the generations of a database.
+    A group's generations are compared by their operating system images. Of alarms counts only whether there are
+    any, and of copies how many are kept and when they are made: addresses and places are a site's own. So are the
+    generations of a database.
     """
     document = stack.model_dump(mode="json", exclude=_ITS_OWN | {"generations"})
-    document |= {section: document[section] is not None for section in ("alarms", "copies")}
+    document["alarms"] = stack.alarms is not None
+    if stack.copies is not None:
+        document["copies"] = stack.copies.model_dump(mode="json", exclude={"region", "second"})
     for environment in document["environments"].values():
         for key in ("generations", "serving", "forks", "restored"):
             del environment["database"][key]

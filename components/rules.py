@@ -8,9 +8,10 @@ import ipaddress
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from components import catalog, labels, reboots
-from components.topology import Environment, Stack, host_label, server_numbers
+from components.topology import BACKUP_HOURS, MAINTENANCE_HOURS, Environment, Stack, host_label, server_numbers
 
 Key = tuple[str, ...]
 Found = Iterator[tuple[Key, str]]
@@ -21,6 +22,7 @@ def regions_stay_in_the_jurisdiction(stack: Stack) -> Found:
     for key, region in (
         (("region",), stack.region),
         (("copies", "region"), stack.copies and stack.copies.region),
+        (("copies", "second"), stack.copies and stack.copies.second),
     ):
         if region and catalog.REGIONS[region].jurisdiction != stack.jurisdiction:
             inside = (name for name, known in catalog.REGIONS.items() if known.jurisdiction == stack.jurisdiction)
@@ -34,13 +36,13 @@ def copies_leave_the_data_center(stack: Stack) -> Found:
     """P4: copies are kept in another data center than their database, one that has object storage."""
     if stack.copies is None:
         return
-    region = stack.copy_region()
-    if region is None:
+    if stack.copy_region() is None:
         yield ("copies", "region"), f"the catalog has no copy region for '{stack.region}'; name one"
-    elif region == stack.region:
-        yield ("copies", "region"), f"'{region}' is the databases' own region; name another one"
-    elif not catalog.REGIONS[region].object_storage:
-        yield ("copies", "region"), f"'{region}' has no object storage; name a region that has"
+    for key, region in (("region", stack.copy_region()), ("second", stack.copies.second)):
+        if region == stack.region:
+            yield ("copies", key), f"'{region}' is the databases' own region; name another one"
+        elif region and not catalog.REGIONS[region].object_storage:
+            yield ("copies", key), f"'{region}' has no object storage; name a region that has"
 
 
 def copies_have_a_place_and_a_worker(stack: Stack) -> Found:
@@ -52,6 +54,52 @@ def copies_have_a_place_and_a_worker(stack: Stack) -> Found:
                     ("environments", name, "database", "copies"),
                     f"copies need '{section}', which this stack sets to null; declare it, or set this to false",
                 )
+
+
+def copies_and_backups_are_undisturbed(stack: Stack) -> Found:
+    """P3, P4: no server may reboot while it is backed up, nor the ops server or a database while a copy is made."""
+    servers = _Hours(stack.reboots.hour, stack.reboots.hours)
+    if _Hours(stack.backups.hour, BACKUP_HOURS).meets(servers):
+        yield (
+            ("backups", "hour"),
+            f"servers may reboot from {servers} ('reboots'), and would be backed up from "
+            f"{_Hours(stack.backups.hour, BACKUP_HOURS)}; choose another hour",
+        )
+    if stack.copies is None:
+        return
+    copy = _Hours(stack.copies.hour, 1)
+    if copy.meets(servers):
+        yield (
+            ("copies", "hour"),
+            f"the ops server may reboot from {servers} ('reboots'), and would make copies from {copy}; choose another",
+        )
+    for name, environment in stack.environments.items():
+        restarts = _Hours(environment.database.maintenance.hour, MAINTENANCE_HOURS)
+        if environment.database.copies and copy.meets(restarts):
+            yield (
+                ("environments", name, "database", "maintenance", "hour"),
+                f"the provider may restart it from {restarts}, and it is copied from {copy} ('copies.hour'); "
+                "choose another hour for one of them",
+            )
+
+
+@dataclass(frozen=True)
+class _Hours:
+    """Some hours of every day, UTC, from one on."""
+
+    first: int
+    many: int
+
+    def meets(self, other: "_Hours") -> bool:
+        """Whether both have an hour in common."""
+        return not self.all().isdisjoint(other.all())
+
+    def all(self) -> set[int]:
+        """Return each of them."""
+        return {(self.first + later) % 24 for later in range(self.many)}
+
+    def __str__(self) -> str:
+        return f"{self.first}:00 to {(self.first + self.many) % 24}:00"
 
 
 def databases_are_offered(stack: Stack) -> Found:
@@ -256,6 +304,7 @@ STACK_RULES: tuple[Callable[[Stack], Found], ...] = (
     regions_stay_in_the_jurisdiction,
     copies_leave_the_data_center,
     copies_have_a_place_and_a_worker,
+    copies_and_backups_are_undisturbed,
     databases_are_offered,
     databases_are_told_apart,
     groups_are_of_known_roles,

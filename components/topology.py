@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from components import catalog, labels
 
 T = TypeVar("T")
+BACKUP_HOURS = 2  # of the provider's window for backups of servers
+MAINTENANCE_HOURS = 4  # of its window for databases
 MAX_SERVERS = 250  # in a group; an account's own limit is lower until the provider raises it
 
 
@@ -177,6 +179,13 @@ class Fork(Model):
     at: Moment = Field(description="the time, in UTC: 2026-11-22t18.00.00z")
 
 
+class Query(Model):
+    """A question that a restored database must answer as expected."""
+
+    sql: Annotated[str, Field(min_length=1, max_length=500)] = Field(description="a query that returns one value")
+    expects: Annotated[str, Field(max_length=200)] = Field(description="that value, as text")
+
+
 class Database(Model):
     """The managed PostgreSQL of one environment."""
 
@@ -189,6 +198,9 @@ class Database(Model):
     nodes: Annotated[int, Field(ge=1, le=3)] = Field(description="1, or 2 to 3 for a cluster that survives a host")
     maintenance: Maintenance = Field(description="when the provider may restart it")
     copies: bool = Field(description="whether it has a bucket for daily copies in the copy region")
+    queries: dict[Name, Query] = Field(
+        default={}, description="what a drill asks a database that it restored from a copy, by a name for each"
+    )
     generations: Annotated[tuple[Generation, ...], Field(min_length=1, max_length=2), _distinct("generation")] = Field(
         default=(1,),
         description="numbers of the databases that are there: one, and beside it one that it was restored from",
@@ -243,11 +255,26 @@ class Ops(Model):
 
 
 class Copies(Model):
-    """Where the copies of the stack's databases are kept."""
+    """Where the copies of the stack's databases are kept, how many, and when one is made."""
 
     region: RegionName | None = Field(
         default=None,
         description="region of the buckets; without it, the one that the catalog gives the region",
+    )
+    second: RegionName | None = Field(
+        default=None,
+        description="region of the second copies' buckets; without it, a third one of the jurisdiction",
+    )
+    kept: Annotated[int, Field(ge=30, le=400)] = Field(description="days of which the copy is kept, the newest ones")
+    hour: Annotated[int, Field(ge=0, le=23)] = Field(description="hour in which the daily copy begins, UTC")
+
+
+class Backups(Model):
+    """When the provider takes its daily backup of every server: within two hours, and the weekly one on a day."""
+
+    day: Day = Field(description="day of the week of the backup that is kept for a week, UTC")
+    hour: Annotated[int, _known("hour in which the provider's windows begin", range(0, 24, 2))] = Field(
+        description="even hour in which the window of two hours begins, UTC"
     )
 
 
@@ -306,7 +333,8 @@ class Stack(Model):
     ] = Field(description="networks, in CIDR, from which people reach SSH and unpublished environments")
     alarms: Alarms | None = Field(default=None, description="where Cloudflare's alarms go; needed with a zone")
     ops: Ops | None = Field(default=None, description="the ops server; null for none")
-    copies: Copies | None = Field(default=None, description="the place of database copies; null for none")
+    copies: Copies | None = Field(default=None, description="place and time of database copies; null for none")
+    backups: Backups = Field(description="when the provider backs up the servers")
     lifetime: Lifetime | None = Field(
         default=None, description="of a test environment, set by `env.up`; any other stack has none"
     )
@@ -337,6 +365,18 @@ class Stack(Model):
         if self.copies is None:
             return None
         return self.copies.region or catalog.REGIONS[self.region].copy_region
+
+    def second_copy_region(self) -> str | None:
+        """Return the region of the second copies: neither the databases' nor the first ones' where there is a third."""
+        first = self.copy_region()
+        if self.copies is None or first is None:
+            return None
+        others = (
+            name
+            for name, region in catalog.REGIONS.items()
+            if region.jurisdiction == self.jurisdiction and region.object_storage and name not in (self.region, first)
+        )
+        return self.copies.second or next(others, first)
 
     def groups(self) -> Iterator[tuple[str, Environment, str, Group]]:
         """Yield environment name, environment, role name and group, in the order of the configuration."""

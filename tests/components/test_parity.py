@@ -28,15 +28,18 @@ def recorded(changes: dict[int, Any]) -> parity.Record:
     return record
 
 
-def test_the_us_and_the_eu_share_all_settings_but_the_hour_of_their_reboots() -> None:
+def test_the_us_and_the_eu_share_all_settings_but_the_hours_of_reboots_and_backups() -> None:
     shared = {name: parity.comparable(settings.load(ROOT, name)) for name in ("us-central", "eu-frankfurt")}
     us, eu = shared.values()
     assert us.keys() == eu.keys()
-    assert {key: (us[key], eu[key]) for key in us if us[key] != eu[key]} == {"reboots.hour": (7, 1)}
+    assert {key: (us[key], eu[key]) for key in us if us[key] != eu[key]} == {
+        "reboots.hour": (7, 1),
+        "backups.hour": (4, 22),
+    }
     api = "environments.production.groups.api"
     assert (us[f"{api}.count"], us[f"{api}.generations.1"]) == (3, "linode/debian12")
     assert us["roles.api.image"].startswith("registry.chat-tonic.example/api@sha256:")
-    assert (us["environments.production.database.version"], us["copies"], us["alarms"]) == (16, True, True)
+    assert (us["environments.production.database.version"], us["copies.kept"], us["alarms"]) == (16, 30, True)
 
 
 def test_what_is_a_sites_own_is_not_compared() -> None:

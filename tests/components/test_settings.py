@@ -56,6 +56,17 @@ def test_every_committed_stack_file_is_accepted() -> None:
         "eu-frankfurt": "de-fra-2",
         "test": None,
     }
+    assert {name: stack.second_copy_region() for name, stack in loaded.items()} == {
+        "us-central": "us-iad",
+        "eu-frankfurt": "fr-par",
+        "test": None,
+    }
+
+
+def test_second_copies_stay_beside_the_first_where_the_jurisdiction_has_no_third_place(folder: Path) -> None:
+    change_stack(folder, "eu-frankfurt", {"region": "de-fra-2"})
+    stack = settings.load(folder, "eu-frankfurt")
+    assert (stack.copy_region(), stack.second_copy_region()) == ("fr-par", "fr-par")
 
 
 # What is changed in the platform file or the stack file, where it is reported, and a part of what is said.
@@ -68,6 +79,15 @@ WRONG_IN_THE_STACK_FILE: list[tuple[dict[str, Any], str, str]] = [
     ({"copies": {"region": "us-central"}}, "copies.region", "the databases' own region"),
     ({"region": "us-ord", "copies": {"region": "us-ord"}}, "copies.region", "the databases' own region"),
     ({"copies": {"region": "nowhere"}}, "copies.region", "unknown region 'nowhere'"),
+    ({"copies": {"second": "fr-par"}}, "copies.second", "outside the jurisdiction"),
+    ({"copies": {"second": "us-central"}}, "copies.second", "the databases' own region"),
+    ({"copies": {"kept": 29}}, "copies.kept", "greater than or equal to 30"),
+    ({"copies": {"hour": 7}}, "copies.hour", "the ops server may reboot from 7:00 to 11:00"),
+    ({"backups.hour": 6}, "backups.hour", "would be backed up from 6:00 to 8:00"),
+    ({"backups.hour": 5}, "backups.hour", "unknown hour in which the provider's windows begin '5'; known are 0, 2, 4"),
+    ({"backups": {"hour": 22}, "reboots": {"hour": 22, "hours": 4}}, "backups.hour", "from 22:00 to 2:00"),
+    ({f"{PRODUCTION}.database.queries": {"users": {"sql": "select 1"}}},
+     f"{PRODUCTION}.database.queries.users.expects", "is missing: that value, as text"),
         ({"zone": "not a name"}, "zone", "is not a domain name"),
     ({"alarms": None}, "alarms", "needs 'alarms'"),
     ({"alarms.board": "nobody"}, "alarms.board", "not an e-mail address"),
@@ -159,6 +179,7 @@ def test_what_is_wrong_in_a_stack_file_is_reported_there(
 CONTRADICTIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"ops": None}, f"{PRODUCTION}.database.copies", "need 'ops'"),
     ({"copies": None}, f"{PRODUCTION}.database.copies", "need 'copies'"),
+    ({"reboots.hour": 12, "copies.hour": 8}, f"{PRODUCTION}.database.maintenance.hour", "copied from 8:00 to 9:00"),
     ({"zone": None}, f"{PRODUCTION}.publish", "needs the stack's 'zone'"),
     ({f"{API}.host": "chat"}, f"{PRODUCTION}.groups.chat.host", "already that of api of production"),
     ({"environments.bot-testing.host_prefix": ""}, "environments.bot-testing.groups.api.host", "already that of"),

@@ -88,7 +88,12 @@ def changed(sites: Sites, **files: dict[str, Any]) -> Iterator[None]:
 
 def test_where_nothing_is_up_the_files_are_compared(sites: Sites) -> None:
     code, (pair,) = sites.none_up
-    assert (code, pair["differences"], pair["wanted"], pair["unneeded"]) == (0, [], ["reboots.hour"], [])
+    assert (code, pair["differences"], pair["wanted"], pair["unneeded"]) == (
+        0,
+        [],
+        ["backups.hour", "reboots.hour"],
+        [],
+    )
 
 
 def test_a_site_that_is_not_up_is_a_difference_as_old_as_the_other(sites: Sites) -> None:
@@ -103,7 +108,7 @@ def test_two_sites_are_alike_and_nothing_is_left_to_change(sites: Sites) -> None
     ended = sites.checkout.run("parity", "--sandbox")
     assert ended.code == 0, ended.output + ended.errors
     assert "no difference" in ended.output
-    assert ended.errors == f"{EU}: differs from {US} as it should in reboots.hour.\n"
+    assert ended.errors == f"{EU}: differs from {US} as it should in backups.hour, reboots.hour.\n"
     ended = sites.checkout.run("preview", EU, "--sandbox", "--expect-no-changes")
     assert ended.code == 0, ended.output + ended.errors
 
@@ -120,12 +125,12 @@ def test_a_difference_of_the_files_alone_is_not_deployed_yet(sites: Sites) -> No
 
 
 def test_a_difference_may_be_wanted_and_a_pattern_that_matches_none_is_said(sites: Sites) -> None:
-    wanted = ["health.*", "reboots.hour", "roles.*.image"]
+    wanted = ["backups.hour", "health.*", "reboots.hour", "roles.*.image"]
     with changed(sites, eu={RETRIES: 3, "parity.wanted": wanted}):
         ended = sites.checkout.run("parity", "--sandbox")
     assert ended.code == 0, ended.output + ended.errors
     assert ended.errors.splitlines() == [
-        f"{EU}: differs from {US} as it should in {RETRIES}, reboots.hour.",
+        f"{EU}: differs from {US} as it should in backups.hour, {RETRIES}, reboots.hour.",
         f"Pulumi.{EU}.yaml: chat-tonic:stack.parity.wanted: 'roles.*.image' matches no difference; remove it",
     ]
 
