@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,16 +81,34 @@ def ensure(say: cache.Say, names: Collection[str] | None = None) -> Tools:
     missing = sorted(name for name in wanted if not _find(name, path, [Path("/")]))
     if not missing:
         return Tools((Path("/"),), {"PATH": path})
+
+    def check(root: Path) -> None:
+        for program in missing:
+            if not _find(program, _environment(path, root)["PATH"], [root]):
+                raise progress.CommandError(f"{program}: apt takes {PACKAGES[program]} for installed; reinstall it")
+
+    return _cached(missing, [PACKAGES[program] for program in missing], check, path, say)
+
+
+def package(name: str, say: cache.Say) -> Tools:
+    """Return what a package brings, with all that it needs and the system lacks, downloaded on first use.
+
+    Raises progress.CommandError, also where there is no apt, or no such package in this release.
+    """
+    return _cached([name], [name], lambda _: None, os.environ.get("PATH", os.defpath), say)
+
+
+def _cached(
+    names: Sequence[str], packages: Sequence[str], check: Callable[[Path], None], path: str, say: cache.Say
+) -> Tools:
+    """Return `packages`, unpacked into the cache under `names` where they are not yet, and found well by `check`."""
     system = "-".join(platform.freedesktop_os_release().get(key, "") for key in ("ID", "VERSION_ID"))
 
     def build(work: Path) -> None:
-        _unpack([PACKAGES[program] for program in missing], work, say)
-        for program in missing:
-            if not _find(program, _environment(path, work)["PATH"], [work]):
-                raise progress.CommandError(f"{program}: apt takes {PACKAGES[program]} for installed; reinstall it")
+        _unpack(packages, work, say)
+        check(work)
 
-    name = "-".join([system, platform.machine(), *missing])
-    root = cache.install(cache.folder("debian") / name, build, say)
+    root = cache.install(cache.folder("debian") / "-".join([system, platform.machine(), *names]), build, say)
     return Tools((Path("/"), root), _environment(path, root))
 
 
