@@ -9,6 +9,7 @@ import re
 import shlex
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from operations.servers.fleet import Member
 # What goes wrong is raised, and said once.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
+Tell = Callable[[str], None]
 USER = "ops"
 ROOT = "sudo sh -s"
 LOCK = 'exec sudo flock --nonblock "${DESTDIR-}/run/chat-tonic.lock" sh -c "echo held; exec cat"'
@@ -47,7 +49,11 @@ class Unreachable(Exception):  # noqa: N818 - what a server is, not a fault of o
 
 
 class ScriptError(Exception):
-    """A script failed; the text is the end of what it said on standard error."""
+    """A script failed; the text is the end of what it said on standard error. `output` is what it had printed."""
+
+    def __init__(self, said: str, code: int, output: str) -> None:
+        super().__init__(said.strip()[-500:] or f"a script ended with code {code}")
+        self.code, self.output = code, output
 
 
 class _Pinned(paramiko.MissingHostKeyPolicy):
@@ -71,8 +77,10 @@ class Remote:
         self._lock: paramiko.Channel | None = None
         self._holds = False
 
-    def run(self, script: str, **variables: str) -> str:
+    def run(self, script: str, tell: Tell = lambda _: None, within: float = ANSWER_WITHIN, **variables: str) -> str:
         """Run a script as root, with shell variables; return its standard output.
+
+        `tell` is told what it says on standard error, line by line; `within` are the seconds without a word from it.
 
         Raises:
             Unreachable: the server can't be reached, or the connection broke.
@@ -84,11 +92,14 @@ class Remote:
         text = f"set -eu\n{given}main() {{\n{script}\n}}\nmain </dev/null\n"
         channel = self._session()
         try:
-            channel.settimeout(ANSWER_WITHIN)
+            channel.settimeout(within)
             channel.exec_command(ROOT)
             channel.sendall(text.encode())
             channel.shutdown_write()
-            said, complained = (_all(receive) for receive in (channel.recv, channel.recv_stderr))
+            with ThreadPoolExecutor(1) as beside:
+                errors = beside.submit(_all, channel.recv_stderr, tell)
+                said = _all(channel.recv)
+                complained = errors.result()
             code = channel.recv_exit_status()
             channel.close()
         except (OSError, EOFError, paramiko.SSHException) as error:
@@ -98,7 +109,7 @@ class Remote:
             self.close()
             raise Unreachable("the connection broke")
         if code:
-            raise ScriptError(complained.strip()[-500:] or f"a script ended with code {code}")
+            raise ScriptError(complained, code, said)
         return said
 
     @contextmanager
@@ -180,5 +191,12 @@ class Remote:
         return connection
 
 
-def _all(receive: Callable[[int], bytes]) -> str:
-    return b"".join(iter(lambda: receive(_CHUNK), b"")).decode(errors="replace")
+def _all(receive: Callable[[int], bytes], tell: Tell = lambda _: None) -> str:
+    """Return all that comes; `tell` has had every line of it as soon as it was whole."""
+    lines = [b""]
+    for part in iter(lambda: receive(_CHUNK), b""):
+        begun = len(lines) - 1
+        lines[begun:] = (lines[begun] + part).split(b"\n")
+        for line in lines[begun:-1]:
+            tell(line.decode(errors="replace"))
+    return b"\n".join(lines).decode(errors="replace")

@@ -1,0 +1,189 @@
+"""Where the program `copies` works: for real on the stack's ops server, of the sandbox on this machine.
+
+A server was born with what the daily copy needs, and no more. So the whole program of this checkout goes there as one
+file, into a private folder that is removed at the end. What comes back is what it prints: lists and evidence; the rows
+of a database never leave their jurisdiction.
+"""
+
+import base64
+import io
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from components.settings import Stack
+from operations import edits
+from operations.console import say
+from operations.errors import Failed, Refused
+from operations.project import Project
+from operations.servers import fleet, reach
+from operations.servers.remote import Remote, ScriptError, Unreachable
+
+CONFIG = "/etc/chat-tonic/copies/{}.json"
+"""Where an ops server has the configuration of an environment's copies."""
+
+PROGRAM, CONFIG_FILE = "copies.pyz", "config.json"
+SILENCE = 6 * 3600.0
+"""Seconds without a word from the program: those of a large database's copy, or drill."""
+_LAST_LINES = 5
+
+# The folder is root's alone; what is sent is in no argument list, as `printf` is the shell's own.
+_SCRIPT = """\
+umask 077
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+trap 'exit 1' HUP INT PIPE TERM
+cd "$folder"
+printf %s "$PROGRAM" | base64 -d >{program}
+{files}
+python3 -I {program} --config "${{DESTDIR-}}{config}" {arguments}
+"""
+
+
+@dataclass(frozen=True)
+class Private:
+    """An argument that is a file with this text, which is there while the program runs, for its eyes only."""
+
+    text: str = field(repr=False)
+
+
+Argument = str | Private
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How the program ended, with 0 or 1, and what it printed."""
+
+    code: int
+    found: Any
+
+
+class Program(Protocol):
+    """The program, for the environments of a stack."""
+
+    def __call__(self, environment: str, *arguments: Argument) -> Answer:
+        """Run a command for an environment.
+
+        Raises:
+            Failed: it can't be run, or ended without an answer; the text says why.
+        """
+
+
+def environments(project: Project, stack: Stack, wanted: str = "") -> list[str]:
+    """Return the environments of a stack that have copies, all of them or the wanted one.
+
+    Raises:
+        Refused: the wanted one has none.
+    """
+    known = [name for name, each in stack.environments.items() if stack.copies and each.database.copies]
+    if wanted and wanted not in known:
+        those = f"known are {', '.join(known)}" if known else "the stack has none"
+        raise Refused(f"{project.stack}: '{wanted}' is no environment with copies; {those}")
+    return [name for name in known if wanted in ("", name)]
+
+
+def program(project: Project, stack: Stack) -> Program:
+    """Return the program, where it works for a stack.
+
+    Raises:
+        Refused: the stack has no servers yet, or no ops server.
+        Failed: the engine does not say where it is.
+    """
+    run = _here(project, stack) if project.sandbox else on_server(project, stack)
+
+    def answer(environment: str, *arguments: Argument) -> Answer:
+        code, printed, said = run(environment, arguments)
+        try:
+            return Answer(code, json.loads(printed))
+        except ValueError:
+            what = f"{project.stack}: `copies {arguments[0]}` failed for {environment}"
+            raise Failed(f"{what}: {said.strip() or f'it ended with code {code}'}") from None
+
+    return answer
+
+
+Run = Callable[[str, Sequence[Argument]], tuple[int, str, str]]
+"""From an environment and arguments to an exit code, what was printed, and the end of what was said meanwhile."""
+
+
+def on_server(project: Project, stack: Stack) -> Run:
+    """Return what runs the program on the ops server; raises as `program` does."""
+    found = fleet.load(project, stack, fleet.OPS)
+    (ops,) = found.members
+    endpoint = reach.endpoints(project)(ops)
+
+    def run(environment: str, arguments: Sequence[Argument]) -> tuple[int, str, str]:
+        remote = Remote(ops, endpoint)
+        try:
+            sent = base64.b64encode(archive()).decode()
+            return 0, remote.run(_script(environment, arguments), say, SILENCE, PROGRAM=sent), ""
+        except ScriptError as error:
+            return error.code, error.output, str(error)
+        except Unreachable as error:
+            raise Failed(f"{ops.label}: it can't be reached: {error}; {project.task('servers.list')}") from None
+        finally:
+            remote.close()
+
+    return run
+
+
+def _script(environment: str, arguments: Sequence[Argument]) -> str:
+    files, words = [], []
+    for number, argument in enumerate(arguments):
+        words.append(f"file-{number}" if isinstance(argument, Private) else shlex.quote(argument))
+        if isinstance(argument, Private):
+            files.append(f"printf %s {shlex.quote(argument.text)} >file-{number}")
+    return _SCRIPT.format(
+        program=PROGRAM, config=CONFIG.format(environment), files="\n".join(files), arguments=" ".join(words)
+    )
+
+
+def _here(project: Project, stack: Stack) -> Run:
+    def run(environment: str, arguments: Sequence[Argument]) -> tuple[int, str, str]:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            (place / PROGRAM).write_bytes(archive())
+            edits.write_private(place / CONFIG_FILE, json.dumps(configuration(project, stack, environment)))
+            words = []
+            for number, argument in enumerate(arguments):
+                if isinstance(argument, Private):
+                    edits.write_private(place / f"file-{number}", argument.text)
+                words.append(f"file-{number}" if isinstance(argument, Private) else argument)
+            return _run([sys.executable, "-I", PROGRAM, "--config", CONFIG_FILE, *words], place)
+
+    return run
+
+
+def _run(command: Sequence[str], folder: Path) -> tuple[int, str, str]:
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    with tempfile.TemporaryFile("w+") as printed:
+        with subprocess.Popen(command, cwd=folder, stdout=printed, stderr=subprocess.PIPE, text=True) as process:
+            for line in process.stderr or ():
+                say(line.rstrip())
+                last.append(line)
+        printed.seek(0)
+        return process.returncode, printed.read(), "".join(last)
+
+
+def archive() -> bytes:
+    """Return the program as one file that Python runs."""
+    root = Path(__file__).resolve().parents[2]
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as opened:
+        for module in sorted((root / "copies").glob("*.py")):
+            opened.write(module, f"copies/{module.name}")
+        opened.writestr("__main__.py", 'import runpy\n\nrunpy.run_module("copies", run_name="__main__")\n')
+    return made.getvalue()
+
+
+def configuration(project: Project, stack: Stack, environment: str) -> dict[str, Any]:
+    """Return the configuration of an environment's copies on the sandbox, with the places that really serve it."""
+    raise NotImplementedError
