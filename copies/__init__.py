@@ -11,10 +11,12 @@ BORN_WITH = (
     "catalog",
     "config",
     "copy",
+    "listing",
     "processes",
     "record",
     "repository",
     "retention",
+    "state",
 )
 """The modules that a server has from birth: those of the daily copy. Its user data has little room, so whoever needs
 the others sends the whole program."""

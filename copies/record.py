@@ -8,8 +8,10 @@ Sequences stand outside of snapshots. Theirs is a span: from before the dump rea
 """
 
 import datetime as dt
+import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +41,7 @@ _SETTINGS = {
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "transaction_timeout": "0",
+    "client_connection_check_interval": "5s",  # nobody sums up for a process that was killed
 }
 
 _WHOLE = set(
@@ -72,6 +75,18 @@ class Snapshot:
     _connection: Connection
     _positions: Mapping[str, list[Any]]
 
+    @property
+    def major(self) -> int:
+        """The server's major version."""
+        return self._connection.info.server_version // 10000
+
+    def abort(self) -> None:
+        """Make whoever takes the record in another thread fail at once."""
+        with suppress(psycopg.Error, OSError):
+            self._connection.cancel()
+        with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
+
     def take(self) -> dict[str, Any]:
         """Return the record, as plain data for JSON. May run in a thread beside the dump."""
         connection = self._connection
@@ -83,7 +98,7 @@ class Snapshot:
         return {
             "format": FORMAT,
             "taken": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            "server": {"major": connection.info.server_version // 10000, "version": version.split()[0]},
+            "server": {"major": self.major, "version": version.split()[0]},
             "locale": locale,
             "rows": sum(int(table["rows"]) for table in tables.values()),
             "sections": {

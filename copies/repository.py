@@ -138,8 +138,8 @@ class Repository:
         self._config = config
         self._say = say
 
-    def reach(self) -> dt.datetime | None:
-        """Ask the store, without a key, whether it is there: restic would go on trying. Return its time, if it says.
+    def reach(self) -> dt.datetime:
+        """Ask the store, without a key, whether it is there: restic would go on trying. Return what time it has.
 
         Raises:
             RepositoryError: it can't be reached, or has no such bucket, which restic would make.
@@ -154,18 +154,20 @@ class Repository:
             said = answer.headers["Date"]
         except (OSError, http.client.HTTPException) as error:
             raise RepositoryError(1, f"unreachable: {error}") from None
-        return parsedate_to_datetime(said) if said else None
+        if not said:
+            raise RepositoryError(1, "unreachable: who answers is no S3 server")
+        return parsedate_to_datetime(said)
 
-    def prepare(self) -> None:
+    def prepare(self, *, known: bool) -> None:
         """Make it where there is none, and take away the locks of jobs that were killed.
 
         Raises:
-            RepositoryError: it can't be reached, or opened with our key.
+            RepositoryError: it can't be reached, or opened with our key, or is `known` to have been there and is not.
         """
         try:
             self._run("unlock")
         except RepositoryError as error:
-            if error.code != MISSING:
+            if error.code != MISSING or known:
                 raise
             self._say(f"making the repository {self._config.repository.url}")
             self._run("init", "--json")

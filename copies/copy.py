@@ -1,0 +1,169 @@
+"""Making a copy: a dump and a record of what it holds, of one and the same snapshot of the database."""
+
+import datetime as dt
+import json
+import os
+import re
+import select
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from typing import Any
+
+from copies import config, listing, processes, record, retention
+from copies.config import Config
+from copies.listing import DUMP, RECORD, Copy
+from copies.repository import LOCKED, Repository, RepositoryError, Say, Snapshot, stored
+
+DRIFT = dt.timedelta(minutes=10)
+"""How far this machine's clock may be from the store's: S3 itself refuses requests at 15 minutes."""
+
+_MOMENT = 1.0
+
+
+class CopyError(Exception):
+    """There is no copy; `str()` says why."""
+
+
+def make(config: Config, now: dt.datetime, *, by_hand: bool, known: bool, say: Say) -> Copy:
+    """Make today's copy, or return it where it is made, and forget what is not kept.
+
+    A copy counts as today's once it was taken after the hour at which one is due. Where the repository is `known`, it
+    is not made anew.
+
+    Raises:
+        CopyError, RepositoryError, psycopg.Error: there is none.
+    """
+    repository = Repository(config, say)
+    _compare_clocks(now, repository.reach())
+    repository.prepare(known=known)
+    snapshots = repository.snapshots()
+    due = now.replace(hour=config.hour, minute=0, second=0, microsecond=0)
+    done = [copy for copy in listing.copies(snapshots) if copy.day == now.date() and copy.taken >= due]
+    if done and not by_hand:
+        say(f"{config.name}: today's copy is there")
+        made = done[0]
+    else:
+        made = _take(config, repository, now, by_hand=by_hand, say=say)
+        snapshots = repository.snapshots()
+    _tidy(config, repository, snapshots, now, say)
+    return made
+
+
+def _compare_clocks(ours: dt.datetime, stores: dt.datetime) -> None:
+    """Refuse to go by a clock that is wrong: a copy would be of the wrong day, and another be forgotten for it."""
+    if abs(ours - stores) > DRIFT:
+        raise CopyError(f"the clock says {ours:%Y-%m-%d %H:%M} here, and {stores:%Y-%m-%d %H:%M} in the store: set it")
+
+
+def _tidy(config: Config, repository: Repository, snapshots: Collection[Snapshot], now: dt.datetime, say: Say) -> None:
+    leaving = retention.forgotten(listing.copies(snapshots), listing.halves(snapshots), now, config.kept)
+    if not leaving:
+        return
+    say(f"{config.name}: forgetting {len(leaving)} of {len(snapshots)} snapshots")
+    try:
+        repository.forget(leaving)
+        repository.prune()
+    except RepositoryError as error:
+        if error.code != LOCKED:
+            raise
+        say(f"{error}; the next copy does it")
+
+
+def _take(config: Config, repository: Repository, now: dt.datetime, *, by_hand: bool, say: Say) -> Copy:
+    began = time.monotonic()
+    say(f"{config.name}: copying")
+    with record.snapshot(config.database) as snapshot:
+        _refuse_older(config, snapshot.major)
+        dump, size, found = _both(config, repository, snapshot, now)
+    seconds = round(time.monotonic() - began, 1)
+    made = Copy(dump, "", now, size, found["rows"], seconds, found["server"]["version"], by_hand)
+    repository.save(json.dumps({**made.json(), "dump": dump, "record": found}).encode(), RECORD, made.tags, now)
+    say(f"{config.name}: copied {made.rows} rows, {made.size} bytes, in {made.seconds} s")
+    return made
+
+
+def _refuse_older(config: Config, server: int) -> None:
+    program = config.program("pg_dump")
+    if not program.exists():
+        raise CopyError(f"{program} is not there: install postgresql-{server}")
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    version = int(re.findall(r"\d+", said)[0])
+    if version < server:
+        raise CopyError(f"{program} is of version {version}, the server of {server}: install postgresql-{server}")
+
+
+def _both(
+    config_: Config, repository: Repository, snapshot: record.Snapshot, now: dt.datetime
+) -> tuple[str, int, dict[str, Any]]:
+    """Dump and record beside one another; return the dump's id and size, and the record."""
+    source, sink = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
+    running: list[Any] = []
+    try:
+        dump = processes.start(
+            [
+                config_.program("pg_dump"),
+                "--format=custom",
+                "--compress=0",  # restic compresses, and finds again what it has
+                f"--snapshot={snapshot.name}",
+                "--no-password",
+                "--lock-wait-timeout=10min",
+            ],
+            config.variables(config_.database),
+            stdout=sink,
+        )
+        running.append(lambda: processes.end(dump))
+        _await_first_bytes(source, dump)
+        restic = repository.storing(DUMP, [DUMP], now, source)
+        running.append(restic.end)
+        source.close()
+
+        def dumped() -> None:
+            said = dump.communicate()[1].decode(errors="replace")
+            if dump.returncode:
+                raise CopyError(f"pg_dump ended with {dump.returncode}: {' '.join(said.split())[-300:]}")
+            sink.close()  # only now: the end of its input makes restic store a snapshot
+
+        running.append(snapshot.abort)
+        everything = [_beside(work) for work in (restic.finish, dumped, snapshot.take)]
+        others = wait(everything, return_when=FIRST_EXCEPTION).not_done
+        if others:  # who fails takes the others with it, and who is told of is the reason, not who came first
+            wait(others, _MOMENT)
+        for each in everything:
+            if each.done():
+                each.result()
+        running.clear()
+        return *stored(everything[0].result()), snapshot.end(everything[2].result())
+    finally:
+        for end in reversed(running):
+            end()
+        source.close()
+        sink.close()
+
+
+def _await_first_bytes(source: Any, dump: "subprocess.Popen[bytes]") -> None:
+    """Wait until the dump comes, or its program has ended.
+
+    Only then does it hold its locks: TRUNCATE, which changes what a snapshot sees, comes between no dump and record.
+    """
+    ended = os.pidfd_open(dump.pid)
+    try:
+        select.select([source, ended], [], [])
+    finally:
+        os.close(ended)
+
+
+def _beside(work: Callable[[], Any]) -> "Future[Any]":
+    """Do some work beside this thread; nobody waits for it when the program ends."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future

@@ -1,0 +1,78 @@
+"""The copies that are in the repository.
+
+A copy is two snapshots: the dump, and then the record of what it holds, whose tags say all that a list shows. A dump
+that has no record never counts.
+"""
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from copies.repository import Snapshot
+
+DUMP, RECORD = "dump", "record"
+"""The tags of the two, and the names of the file in each."""
+
+_BY_HAND = "by-hand"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A whole copy. `size` is the dump's, in bytes, before restic compressed it; `seconds` is how long it took."""
+
+    dump: str
+    record: str
+    taken: dt.datetime
+    size: int
+    rows: int
+    seconds: float
+    version: str
+    by_hand: bool
+
+    @property
+    def id(self) -> str:
+        """What people call it."""
+        return self.dump[:8]
+
+    @property
+    def day(self) -> dt.date:
+        """The day that it is the copy of, in UTC."""
+        return self.taken.astimezone(dt.UTC).date()
+
+    def json(self) -> dict[str, Any]:
+        """Return what is told of it."""
+        shown = {name: getattr(self, name) for name in ("size", "rows", "seconds", "version", "by_hand")}
+        return {"id": self.id, "taken": f"{self.taken:%Y-%m-%dT%H:%M:%SZ}", "day": self.day.isoformat(), **shown}
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags of its record, which `copies` understands."""
+        said = [f"dump={self.dump}", *(f"{name}={getattr(self, name)}" for name in ("rows", "seconds", "version"))]
+        return [RECORD, *said, *([_BY_HAND] if self.by_hand else [])]
+
+
+def copies(snapshots: Collection[Snapshot]) -> list[Copy]:
+    """Return the copies that are whole, newest first."""
+    dumps = {each.id: each for each in snapshots if DUMP in each.tags}
+    whole = [
+        Copy(
+            dump=said["dump"],
+            record=each.id,
+            taken=each.time,
+            size=dumps[said["dump"]].size,
+            rows=int(said["rows"]),
+            seconds=float(said["seconds"]),
+            version=said["version"],
+            by_hand=_BY_HAND in each.tags,
+        )
+        for each in snapshots
+        if RECORD in each.tags and (said := each.values)["dump"] in dumps
+    ]
+    return sorted(whole, key=lambda copy: (copy.taken, copy.id), reverse=True)
+
+
+def halves(snapshots: Collection[Snapshot]) -> Sequence[Snapshot]:
+    """Return the dumps without a record, and the records without a dump."""
+    parts = {part for copy in copies(snapshots) for part in (copy.dump, copy.record)}
+    return [each for each in snapshots if {DUMP, RECORD} & {*each.tags} and each.id not in parts]
