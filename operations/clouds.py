@@ -73,13 +73,15 @@ class Kind:
     """How a type of resource is found at its cloud.
 
     `find` lists all its objects; `key` makes the key of a resource's inputs. `ours`: the key
-    is a digest, or of parents. `readable`: what was made can be read again, secrets included.
+    is a digest, or of parents. `readable`: what was made can be read again, secrets included; but for its `unread`,
+    which is taken to be what the configuration says.
     """
 
     find: Callable[[Clouds], Iterable[Listed]]
     key: Callable[[Inputs], str]
     ours: bool = False
     readable: bool = True
+    unread: str = ""
 
 
 def configuration(project: Project) -> dict[str, str]:
@@ -262,7 +264,7 @@ _LABEL = _same("label")
 
 KINDS: Mapping[str, Kind] = {
     "linode:index/placementGroup:PlacementGroup": Kind(_labelled("/placement/groups"), _LABEL),
-    "linode:index/instance:Instance": Kind(_labelled("/linode/instances"), _LABEL),
+    "linode:index/instance:Instance": Kind(_labelled("/linode/instances"), _LABEL, unread="the user data"),
     "linode:index/firewall:Firewall": Kind(_labelled("/networking/firewalls"), _LABEL),
     "linode:index/firewallDevice:FirewallDevice": Kind(
         _devices, _same("firewallId", "entityType", "entityId"), ours=True
@@ -309,6 +311,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         lambda inputs: _one_line(inputs.get("certificate")),
         ours=True,
+        unread="the private key",
     ),
 }
 """By type, all resources that a cloud makes. What a cloud always has (settings, access lists) is not among them."""

@@ -7,14 +7,15 @@ is told by what names it (`clouds.Kind`).
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from operations import clouds, engine, state
+from operations import clouds, engine, notes, state
 from operations.clouds import Found
 from operations.errors import Failed, Refused
 from operations.plans import UNKNOWN
@@ -26,13 +27,38 @@ Resource = dict[str, Any]
 NOT_READ = "taken over, and not read from its cloud yet"
 """The mark of such a resource in the state, among the errors of its making: the engine keeps it until a refresh."""
 
+SUPERSEDED = "superseded"
+"""The note, beside the state, of what was there before it was lost, and can't be taken over."""
+
+_KEPT = (
+    *("type", "custom", "parent", "provider", "dependencies", "propertyDependencies"),
+    *("protect", "deletedWith", "additionalSecretOutputs"),
+)
+"""What the state holds of a resource's plan."""
+
 
 @dataclass(frozen=True)
 class Stray:
-    """An object that no state knows, and the resource that the program would make it as."""
+    """An object that no state knows, and the resource that the program would make it as.
+
+    `above` are the components and providers that it needs, and that the state lacks as well: its stack's state is lost.
+    `whole`: all its inputs are known; others become known when what they come from is taken over.
+    """
 
     found: Found
     resource: Resource
+    above: tuple[Resource, ...] = ()
+    whole: bool = True
+
+    @property
+    def readable(self) -> bool:
+        """Whether all of it can be read again."""
+        return clouds.KINDS[self.found.type].readable
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether another is made, and this one stays: who has its secret is unknown, and may be at work with it."""
+        return not self.readable and bool(self.above)
 
 
 def settle(project: Project, say: Say) -> None:
@@ -62,7 +88,7 @@ def settle(project: Project, say: Say) -> None:
 
 def _made(project: Project, begun: Sequence[Resource], say: Say) -> list[Stray]:
     """Return those of the resources of which the making was begun that exist, and that no stack knows."""
-    exist = _by_key(without_stack(project, _census(project, {each["type"] for each in begun})))
+    exist = _by_key(_unknown(project, {each["type"] for each in begun}))
     made = []
     for resource in begun:
         found = exist.get(_key(resource))
@@ -81,21 +107,35 @@ def _made(project: Project, begun: Sequence[Resource], say: Say) -> list[Stray]:
 def strays(project: Project) -> list[Stray]:
     """Return the objects that the next `up` would make again: they exist, and no stack knows them.
 
+    Where nothing at all is in the state, that is the whole stack.
+
     Raises:
-        Refused: the state has nothing to put one under, or several have one name.
+        Refused: several have one name.
         Failed: the engine or a cloud does not answer.
     """
-    unknown = _by_key(without_stack(project, _census(project)))
-    planned = _planned(project) if unknown else []
-    found = [(unknown[key], each) for each in planned if (key := _key(each)) in unknown]
-    present = {each["urn"] for each in engine.resources(project)} if found else set()
-    names = [one.name for some, each in found for one in some if len(some) > 1 or not _has_place(each, present)]
-    if names:
+    unknown = _by_key(_unknown(project))
+    planned = _planned(project) if unknown else {}
+    found = [(unknown[key], each) for each in planned.values() if (key := _key(each.resource)) in unknown]
+    if names := [one.name for some, _ in found for one in some if len(some) > 1]:
         raise Refused(
-            f"{project.stack}: {', '.join(names)}: exists already, and can't be taken over: the stack's state has "
-            "nothing to put it under, or several have one name; bring the state back, or rename what exists"
+            f"{project.stack}: {', '.join(names)}: exists already, and can't be taken over: several have one name; "
+            "rename what is not the stack's"
         )
-    return [Stray(some[0], each) for some, each in found]
+    present = {each["urn"] for each in engine.resources(project)} if found else set()
+    return [
+        Stray(some[0], each.resource, tuple(_above(each.resource, planned, present)), each.whole)
+        for some, each in found
+    ]
+
+
+def superseded(project: Project) -> list[Found]:
+    """Return what was there before the state was lost, of which another was made, and that is still there.
+
+    Raises:
+        Failed: the engine or a cloud does not answer.
+    """
+    known = _superseded(project)
+    return [each for each in _census(project, known) if each.id in known[each.type]] if known else []
 
 
 def without_stack(project: Project, found: Iterable[Found]) -> list[Found]:
@@ -115,12 +155,18 @@ def without_stack(project: Project, found: Iterable[Found]) -> list[Found]:
 
 
 def adopt(project: Project, found: Sequence[Stray], say: Say) -> None:
-    """Take strays into the stack's state.
+    """Take strays into the stack's state; note those that are superseded, which `strays` never returns again.
 
     Raises:
         Failed: the engine or a cloud does not answer, or somebody else changed the state meanwhile.
     """
-    _take_over(project, _export(project), found, (), say)
+    exported = _export(project)
+    if old := [stray.found for stray in found if stray.is_superseded]:
+        known = _superseded(project)
+        for each in old:
+            known[each.type] = sorted({*known.get(each.type, ()), each.id})
+        notes.write(project, SUPERSEDED, known)  # before the state is written: from then on they would have a place
+    _take_over(project, exported, [stray for stray in found if not stray.is_superseded], (), say)
 
 
 def _take_over(
@@ -135,10 +181,12 @@ def _take_over(
     deployment = exported["deployment"]
     deployment["pending_operations"] = []
     resources = deployment.setdefault("resources", [])
-    readable = [stray for stray in made if clouds.KINDS[stray.found.type].readable]
-    for stray in _ordered(readable):
-        resource = _depending_on(stray.resource, {each["urn"] for each in resources})
-        _insert(resources, {**resource, "id": stray.found.id, "outputs": resource["inputs"]})
+    readable = [stray for stray in made if stray.readable]
+    new = {each["urn"]: _placed(each) for stray in readable for each in stray.above}
+    new |= {stray.resource["urn"]: {**stray.resource, "id": stray.found.id} for stray in readable}
+    for each in _ordered(new):
+        resource = _depending_on(_with_provider(each, new), {each["urn"] for each in resources})
+        _insert(resources, {**resource, "outputs": resource["inputs"]})
     urns = {*again, *(stray.resource["urn"] for stray in readable)}
     targets = [each for each in resources if each["urn"] in urns and not each.get("delete")]
     for each in targets:
@@ -157,17 +205,39 @@ def _take_over(
         engine.ask(project, "refresh", "--yes", "--skip-preview", *options)
 
 
-def _ordered(strays: Iterable[Stray]) -> list[Stray]:
-    """Return the strays in an order in which each comes after those that it depends on, as a state has them."""
-    by_urn = {each.resource["urn"]: each for each in strays}
-    awaited = {urn: by_urn.keys() & set(each.resource.get("dependencies") or ()) for urn, each in by_urn.items()}
-    return [by_urn[urn] for urn in TopologicalSorter(awaited).static_order()]
+def _ordered(new: Mapping[str, Resource]) -> list[Resource]:
+    """Return resources, given by URN, so that each comes after those that it needs, as a state has them."""
+    awaited = {urn: new.keys() & {*(each.get("dependencies") or ()), *_held_by(each)} for urn, each in new.items()}
+    return [new[urn] for urn in TopologicalSorter(awaited).static_order()]
 
 
-def _has_place(resource: Resource, present: AbstractSet[str]) -> bool:
-    """Whether the parent and the provider of a resource are in the state."""
-    above = [resource.get("parent"), str(resource.get("provider", "")).rpartition("::")[0]]
-    return all(urn in present for urn in above if urn)
+def _held_by(resource: Resource) -> list[str]:
+    """Return the URNs of a resource's parent and provider, as far as it has them."""
+    urns = (resource.get("parent"), _provider(resource))
+    return [urn for urn in urns if urn]
+
+
+def _provider(resource: Resource) -> str:
+    return str(resource.get("provider", "")).rpartition("::")[0]
+
+
+def _above(resource: Resource, planned: Mapping[str, "_Planned"], present: AbstractSet[str]) -> Iterator[Resource]:
+    """Yield what a resource needs above it, and the state lacks: parents and providers, and theirs."""
+    for urn in _held_by(resource):
+        if urn not in present:
+            yield planned[urn].resource
+            yield from _above(planned[urn].resource, planned, present)
+
+
+def _placed(resource: Resource) -> Resource:
+    """Return a component, or a provider, as the state holds it: a provider has an id of its own making."""
+    return {**resource, "id": str(uuid.uuid4())} if resource.get("custom") else resource
+
+
+def _with_provider(resource: Resource, new: Mapping[str, Resource]) -> Resource:
+    """Return a resource with the id of its provider, where that is new to the state as well."""
+    urn = _provider(resource)
+    return {**resource, "provider": f"{urn}::{new[urn]['id']}"} if urn in new else resource
 
 
 def _depending_on(resource: Resource, present: AbstractSet[str]) -> Resource:
@@ -191,23 +261,31 @@ def _insert(resources: list[Resource], new: Resource) -> None:
     resources[position : position + 1] = [new] if older.get("pendingReplacement") else [new, {**older, "delete": True}]
 
 
-def _planned(project: Project) -> list[Resource]:
-    """Return the resources that an update would make, as the state would hold them; unknown inputs are left out."""
+@dataclass(frozen=True)
+class _Planned:
+    """A resource that an update would make, as the state would hold it; `whole` where none of its inputs is unknown."""
+
+    resource: Resource
+    whole: bool
+
+
+def _planned(project: Project) -> dict[str, _Planned]:
+    """Return what an update would make, by URN; unknown inputs are left out."""
     with tempfile.TemporaryDirectory(prefix="chat-tonic-") as folder:
         file = Path(folder, "plan.json")
         engine.ask(project, "preview", "--save-plan", str(file))
         plans: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))["resourcePlans"]
-    return [
-        _resource(urn, plan["goal"])
+    return {
+        urn: _of_goal(urn, plan["goal"])
         for urn, plan in plans.items()
-        if "create" in " ".join(plan.get("steps") or ()) and plan.get("goal", {}).get("custom")
-    ]
+        if "create" in " ".join(plan.get("steps") or ()) and plan.get("goal")
+    }
 
 
-def _resource(urn: str, goal: Mapping[str, Any]) -> Resource:
-    inputs = _without_unknown(goal["inputDiff"].get("adds") or {})
-    kept = ("type", "custom", "parent", "provider", "dependencies", "propertyDependencies", "protect", "deletedWith")
-    return {"urn": urn, "inputs": inputs, **{name: goal[name] for name in kept if goal.get(name)}}
+def _of_goal(urn: str, goal: Mapping[str, Any]) -> _Planned:
+    inputs = goal["inputDiff"].get("adds") or {}
+    kept = {name: goal[name] for name in _KEPT if goal.get(name)}
+    return _Planned({"urn": urn, "inputs": _without_unknown(inputs), **kept}, UNKNOWN not in json.dumps(inputs))
 
 
 def _without_unknown(value: Any) -> Any:
@@ -230,6 +308,18 @@ def _by_key(found: Iterable[Found]) -> dict[tuple[str, str], list[Found]]:
         if each.key:
             known.setdefault((each.type, each.key), []).append(each)
     return known
+
+
+def _unknown(project: Project, types: Iterable[str] | None = None) -> list[Found]:
+    """Return what exists, and neither a state nor the note of what is superseded knows."""
+    found = without_stack(project, _census(project, types))
+    known = _superseded(project) if any(not clouds.KINDS[each.type].readable for each in found) else {}
+    return [each for each in found if each.id not in known.get(each.type, ())]
+
+
+def _superseded(project: Project) -> dict[str, list[str]]:
+    """Return by type the ids of what is superseded."""
+    return notes.read(project, SUPERSEDED)
 
 
 def _census(project: Project, types: Iterable[str] | None = None) -> list[Found]:

@@ -3,21 +3,24 @@
 What changes a cloud stops at the first stack that fails.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from invoke.exceptions import Exit
 
 from operations import clouds, engine, guards, plans, policy, preflight, recovery, runs, stacks, state
-from operations.clouds import Found
 from operations.console import agrees, has_terminal, require_name, say
 from operations.errors import Failed, NotBegun, Refused
 from operations.guards import Asked
 from operations.project import Project
+from operations.recovery import Stray
 from operations.servers import applied
 
 PRODUCTION = "production"
+NAMED = 12
+"""How many objects a question names."""
 
 
 @dataclass(frozen=True)
@@ -144,21 +147,50 @@ def go_on(project: Project, agreed: Agreed) -> None:
             raise Failed(
                 f"{project.stack}: {found[0].found.name} was taken over, and is still unknown; repeat it later"
             )
-        seen.update((each.found.type, each.found.id) for each in found)
-        if foreign := [_offered(each.found) for each in found if not each.found.ours]:
+        if foreign := [_offered(each) for each in found if not each.found.ours]:
             _require_adoption(project, foreign, agreed)
-        recovery.adopt(project, found, say)
+            agreed = replace(agreed, adopt=True)  # one answer is for all of it
+        # Inputs that come from another stray are known once that is taken over; those that never are, are left out.
+        taken = [each for each in found if each.whole or each.is_superseded] or found
+        seen.update((each.found.type, each.found.id) for each in taken)
+        applied.doubt(project, _groups(taken))
+        recovery.adopt(project, taken, say)
+        _say_unread(project, taken)
+    _say_superseded(project)
 
 
-def _offered(found: Found) -> str:
-    readable = clouds.KINDS[found.type].readable
-    return found.name if readable else f"{found.name}, to be DELETED and made anew, as nobody can read its secret"
+def _groups(taken: Sequence[Stray]) -> set[applied.Group]:
+    """Return the groups of servers that were taken over."""
+    servers = (each.resource["inputs"] for each in taken if each.found.type == guards.SERVER)
+    return {group for each in servers if (group := applied.group_of(each.get("tags") or ()))}
+
+
+def _offered(stray: Stray) -> str:
+    if stray.readable:
+        return stray.found.name
+    what = "to be made a second time" if stray.is_superseded else "to be DELETED and made anew"
+    return f"{stray.found.name}, {what}, as nobody can read its secret"
 
 
 def _require_adoption(project: Project, names: Sequence[str], agreed: Agreed) -> None:
-    exist = f"{project.stack}: {', '.join(names)}: exists already, and belongs to no stack"
+    shown = [*names[:NAMED], *([f"{len(names) - NAMED} others"] if len(names) > NAMED else [])]
+    exist = f"{project.stack}: {', '.join(shown)}: exists already, and belongs to no stack"
     if not agreed.adopt and not (has_terminal() and agrees(f"{exist}. Take it over?")):
         raise Refused(f"{exist}; `{project.task('up')} --adopt` takes it over, else rename it or make room for it")
+
+
+def _say_unread(project: Project, taken: Sequence[Stray]) -> None:
+    for type_, count in Counter(each.found.type for each in taken).items():
+        if unread := clouds.KINDS[type_].unread:
+            say(f"{project.stack}: {unread} of {count} {type_.rpartition(':')[2]} can't be read: taken as configured")
+
+
+def _say_superseded(project: Project) -> None:
+    for each in recovery.superseded(project):
+        say(
+            f"{project.stack}: {each.name} is from before the state was lost, and nobody can read its secret: another "
+            "is made; delete this one at its cloud once servers have the other"
+        )
 
 
 def _destroy(project: Project, *, yes: bool) -> int:

@@ -5,14 +5,14 @@ the stack has the digests that its servers were born with, or were given by `ser
 has, by environment, the public SSH host key that all of them were given last, for while the next is on its way to them.
 """
 
-import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
-from operations import engine
+from operations import engine, notes
 from operations.project import Project
 
 TAG, HOST_KEYS = "applied", "host-keys"
 _DIGITS = 12  # of a digest: enough to tell one content from the next
+_IN_DOUBT = "unknown"
 Group = tuple[str, str]
 
 
@@ -29,6 +29,16 @@ def tell(project: Project, say: Callable[[str], None]) -> None:
     if due:
         names = ", ".join(f"{role} of {environment}" for environment, role in sorted(due))
         say(f"{project.stack}: servers hold what was configured before: {names}; {project.task('servers.apply')}")
+
+
+def doubt(project: Project, groups: Collection[Group]) -> None:
+    """Remember that nobody knows what servers of some groups, by environment and role, hold.
+
+    Raises:
+        Failed: the engine does not answer.
+    """
+    if groups:
+        _write(project, {**_read(project), **dict.fromkeys(groups, _IN_DOUBT)})
 
 
 def note(project: Project, groups: Collection[Group]) -> None:
@@ -49,7 +59,7 @@ def host_keys(project: Project) -> dict[str, str]:
     Raises:
         Failed: the engine does not answer.
     """
-    return dict(json.loads(_tags(project).get(HOST_KEYS, "{}")))
+    return notes.read(project, HOST_KEYS)
 
 
 def note_host_keys(project: Project, keys: Mapping[str, str]) -> None:
@@ -59,7 +69,13 @@ def note_host_keys(project: Project, keys: Mapping[str, str]) -> None:
         Failed: the engine does not answer.
     """
     if keys != host_keys(project):
-        engine.ask(project, "stack", "tag", "set", HOST_KEYS, json.dumps(keys))
+        notes.write(project, HOST_KEYS, dict(keys))
+
+
+def group_of(tags: Iterable[str]) -> Group | None:
+    """Return whose group, by environment and role, a server is by its tags; None for an ops server."""
+    said = dict(each.split(":", 1) for each in tags if ":" in each)
+    return (said["environment"], said["role"]) if {"environment", "role"} <= said.keys() else None
 
 
 def _wanted(project: Project) -> dict[Group, str]:
@@ -68,7 +84,7 @@ def _wanted(project: Project) -> dict[Group, str]:
 
 
 def _read(project: Project) -> dict[Group, str]:
-    applied = json.loads(_tags(project).get(TAG, "{}"))
+    applied = notes.read(project, TAG)
     return {(name, role): digest for name, roles in applied.items() for role, digest in roles.items()}
 
 
@@ -76,8 +92,4 @@ def _write(project: Project, applied: dict[Group, str]) -> None:
     nested: dict[str, dict[str, str]] = {}
     for (name, role), digest in sorted(applied.items()):
         nested.setdefault(name, {})[role] = digest
-    engine.ask(project, "stack", "tag", "set", TAG, json.dumps(nested))
-
-
-def _tags(project: Project) -> dict[str, str]:
-    return dict(json.loads(engine.ask(project, "stack", "tag", "ls", "--json").strip() or "{}"))
+    notes.write(project, TAG, nested)
