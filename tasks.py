@@ -25,6 +25,7 @@ REPLACE = "replace this server, database, bucket or load balancer; can be repeat
 DELETE = "delete this one, in the same way"
 JSON = "print JSON"
 MACHINES = "have real processes play its servers and balancers: SSH, HTTP, HAProxy"
+DATA = "also have real PostgreSQL and S3 servers run in the place of its databases and buckets"
 ROLE = "of this role only"
 MAX_UNAVAILABLE = "how many servers of a role may be out at once"
 ALARM = "tell the board and those on call what is wrong, that it failed, and when that is over"
@@ -201,14 +202,16 @@ def cost(_: Context, stack: str, json: bool = False) -> None:
         console.show(costs.table(report))
 
 
-@task(help={"machines": MACHINES})
-def sandbox_start(_: Context, machines: bool = False) -> None:
+@task(help={"machines": MACHINES, "data": DATA})
+def sandbox_start(_: Context, machines: bool = False, data: bool = False) -> None:
     """Start the sandbox, a local Linode and Cloudflare."""
     from operations import console, sandbox
 
     started = sandbox.start(ROOT)
     if machines:
         sandbox.machines(ROOT, console.say)
+    if data:
+        sandbox.data(ROOT, console.say)
     print(sandbox.describe(started))
 
 
@@ -232,11 +235,11 @@ def sandbox_reset(_: Context) -> None:
 
 @task(help={"json": JSON})
 def sandbox_status(_: Context, json: bool = False) -> None:
-    """Show whether the sandbox runs, and where; and its machines."""
+    """Show whether the sandbox runs, and where; and its machines, databases and buckets."""
     from operations import sandbox
 
     status = sandbox.status(ROOT)
-    print(json_format.dumps(sandbox.data(status), indent=2) if json else sandbox.describe(status))
+    print(json_format.dumps(sandbox.report(status), indent=2, default=str) if json else sandbox.describe(status))
 
 
 @task(

@@ -26,6 +26,7 @@ from components.settings import Stack
 from operations import edits, engine, throwaway
 from operations.errors import Failed
 from operations.project import Apis, Project, read_project_file, without_real
+from sandbox import data as holding
 from sandbox import machines as playing
 from sandbox import process
 from toolchain import cache, progress
@@ -35,6 +36,7 @@ FOLDER = ".sandbox"
 BACKEND = "backend"
 PASSPHRASE = "passphrase"  # noqa: S105 - the name of its file
 MARK = "this-is-a-sandbox"
+_NO_DATA = "Its databases and buckets are not real; ./inv sandbox.start --data makes them so."
 _NO_MACHINES = "No machines play its servers; ./inv sandbox.start --machines starts them."
 FLAG = f"{settings.PROJECT}:sandbox"
 
@@ -61,8 +63,18 @@ def machines(root: Path, say: Callable[[str], None]) -> playing.Machines:
         return playing.start(root / FOLDER, say)
 
 
+def data(root: Path, say: Callable[[str], None]) -> holding.Data:
+    """Start what plays a checkout's databases and buckets, unless it runs, and return where all that is up now is.
+
+    Raises:
+        Failed: they don't start.
+    """
+    with _reported():
+        return holding.start(root / FOLDER, say)
+
+
 def stop(root: Path) -> None:
-    """Stop the local clouds and their machines, if they run; what they hold stays.
+    """Stop the local clouds and what plays parts of them, if they run; what they hold stays.
 
     Raises:
         Failed: they don't stop.
@@ -78,6 +90,8 @@ def reset(root: Path) -> None:
         Failed: they don't stop.
     """
     stop(root)
+    with _reported():
+        holding.remove(root / FOLDER)
     if (root / FOLDER).exists():
         try:
             shutil.rmtree(root / FOLDER)
@@ -90,13 +104,20 @@ def status(root: Path) -> process.Running | None:
     return process.status(root / FOLDER)
 
 
-def data(running: process.Running | None) -> dict[str, Any]:
+def report(running: process.Running | None) -> dict[str, Any]:
     """Return a status for programs."""
     if running is None:
         return {"running": False}
     played = playing.status(running.file.parent)
     told = {**dataclasses.asdict(played), "key": str(played.key)} if played else None
-    return {"running": True, **dataclasses.asdict(running), "file": str(running.file), "machines": told}
+    held = holding.status(running.file.parent)
+    return {
+        "running": True,
+        **dataclasses.asdict(running),
+        "file": str(running.file),
+        "machines": told,
+        "data": dataclasses.asdict(held) if held else None,
+    }
 
 
 def describe(running: process.Running | None) -> str:
@@ -105,7 +126,9 @@ def describe(running: process.Running | None) -> str:
         return "The sandbox does not run; ./inv sandbox.start starts it."
     played = playing.status(running.file.parent)
     told = f"Machines play {len(played.ssh)} servers and {len(played.balancers)} balancers." if played else _NO_MACHINES
-    return f"The sandbox runs: {running.providers} (process {running.pid}), {running.file}\n{told}"
+    held = holding.status(running.file.parent)
+    real = f"Real are {len(held.databases)} databases and {len(held.buckets)} buckets." if held else _NO_DATA
+    return f"The sandbox runs: {running.providers} (process {running.pid}), {running.file}\n{told}\n{real}"
 
 
 def has_stack(root: Path, name: str) -> bool:

@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -250,8 +250,7 @@ class Model:
         if not 0 <= seconds < 10**9:
             raise ValueError("the clock moves forward only: give seconds from 0 to 1000000000")
         with self._store.transaction() as tx:
-            tx.set("ahead", float(tx.setting("ahead", 0.0)) + seconds)
-            return tx.now + timedelta(seconds=seconds)
+            return tx.move(seconds)
 
     def conditions(self) -> Body:
         """What is wrong in the clouds, by its kind: see `CONDITIONS`."""
@@ -434,7 +433,8 @@ class Model:
 
 
 CONDITIONS = {
-    "regions_down": "Linode regions by name: servers there are offline, their nodes DOWN, Cloudflare's probes fail",
+    "regions_down": "Linode regions by name: servers there are offline, their nodes DOWN, Cloudflare's probes fail; "
+    "real databases and buckets there can't be reached",
     "unbootable": "servers by label: they fail at their next boot",
     "unhealthy": "addresses, and names of servers, origins and health checks: nodes are DOWN, probes fail",
 }

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from sandbox import ids, locks
 
-LOCK, MACHINES_LOCK = "sandbox.lock", "machines.lock"
+LOCK = "sandbox.lock"
 PLATFORM, COPIES = "platform", "copies"  # the two Linode accounts
 CLOUDFLARE = ids.hexadecimal("account", "cloudflare")
 READY_WITHIN = 180.0  # seconds; it needs one, but on a first start Python may have to compile the SDKs
@@ -28,6 +28,21 @@ STOPS_WITHIN = 20.0  # seconds
 
 class SandboxError(Exception):
     """The sandbox can't be started, stopped or reset; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Follower:
+    """A process that follows the sandbox's model: its module, its name for people, and its lock's and log's files."""
+
+    module: str
+    name: str
+    lock: str
+    log: str
+
+
+MACHINES = Follower("sandbox.machines", "machines", "machines.lock", "machines.log")
+DATA = Follower("sandbox.data", "databases and buckets", "data.lock", "data.log")
+FOLLOWERS = (MACHINES, DATA)
 
 
 @dataclass(frozen=True)
@@ -137,14 +152,18 @@ def status(folder: Path) -> Running | None:
 
 
 def stop(folder: Path) -> None:
-    """Stops the folder's sandbox, if it runs: what it has under way is finished first. Its machines go before it.
+    """Stops the folder's sandbox, if it runs: what it has under way is finished first. Its followers go before it.
 
     Raises SandboxError.
     """
-    for name, lock in (("what runs its machines", MACHINES_LOCK), ("the sandbox", LOCK)):
-        left = locks.end(folder / lock, STOPS_WITHIN)
-        if left:
-            raise SandboxError(f"{name} (process {left}) does not stop; end it by hand: kill -9 {left}")
+    for follower in FOLLOWERS:
+        stop_follower(folder, follower)
+    _end(folder / LOCK, "the sandbox")
+
+
+def stop_follower(folder: Path, follower: Follower) -> None:
+    """Stops a follower of the folder's sandbox, if it runs. Raises SandboxError."""
+    _end(folder / follower.lock, f"what runs its {follower.name}")
 
 
 def reset(folder: Path) -> None:
@@ -203,6 +222,12 @@ def announce(lock: IO[str], running: Running) -> None:
     """Writes into the held lock who holds it and where it listens."""
     known = {name: value for name, value in asdict(running).items() if name != "file"}
     locks.announce(lock, known)
+
+
+def _end(lock: Path, name: str) -> None:
+    left = locks.end(lock, STOPS_WITHIN)
+    if left:
+        raise SandboxError(f"{name} (process {left}) does not stop; end it by hand: kill -9 {left}")
 
 
 def _extend(folder: Path, zones: Sequence[str]) -> Settings:

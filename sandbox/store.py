@@ -102,6 +102,24 @@ class Transaction:
         """The time (seconds since 1970) at which what takes the cloud that long and begins now will be done."""
         return self.now.timestamp() + seconds * self._latency
 
+    def move(self, seconds: float) -> datetime:
+        """Moves the clouds' clock forward; the time after."""
+        ahead = float(self.setting("ahead", 0.0)) + seconds
+        self.set("ahead", ahead)
+        self.set("moves", [*self.setting("moves", []), (self.now.timestamp() - ahead + seconds, ahead)])
+        self.now += timedelta(seconds=seconds)
+        return self.now
+
+    def real(self, moment: datetime) -> float:
+        """When, by this machine's clock (seconds since 1970), it was that time in the clouds; or had gone past it."""
+        found = moment.timestamp()
+        for moved, ahead in self.setting("moves", []):
+            if moment.timestamp() >= moved + ahead:
+                found = moment.timestamp() - ahead
+            elif found > moved:
+                return float(moved)  # the clock was moved over it
+        return found
+
     def setting(self, name: str, default: Any = None) -> Any:
         """What is set under a name for the clouds as a whole."""
         row = self._sql.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()

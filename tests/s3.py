@@ -5,10 +5,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.data.gateway import Gateway, Root
 from toolchain import tools
 
 REGION = "us-ord"
@@ -31,33 +32,27 @@ class Server:
 @contextmanager
 def served(folder: Path, *buckets: str) -> Iterator[Server]:
     """Serve buckets from a folder, with keys of their own."""
-    objects, metadata = folder / "objects", folder / "metadata"
-    for each in (metadata, *(objects / bucket for bucket in buckets)):
-        each.mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    keys = {"ACCESS_KEY_ID": secrets.token_hex(10), "SECRET_ACCESS_KEY": secrets.token_urlsafe(30)}
-    command = [str(tools.ensure("versitygw", print)), "--port", f"127.0.0.1:{port}", "--region", REGION, "--quiet"]
-    with (folder / "log").open("w") as log:
+        gateway = Gateway(folder, "127.0.0.1", free.getsockname()[1], REGION)
+    gateway.admit({}, {bucket: {} for bucket in buckets})
+    root = Root(secrets.token_hex(10), secrets.token_urlsafe(30))
+    with gateway.log.open("w") as log:
         process = subprocess.Popen(
-            [*command, "posix", "--sidecar", str(metadata), str(objects)],
-            env={f"ROOT_{name}": value for name, value in keys.items()},
-            stdout=log,
-            stderr=subprocess.STDOUT,
+            gateway.command(tools.ensure("versitygw", print)), env=root.environment, stdout=log, stderr=log
         )
     try:
-        _wait(process, port, folder / "log")
-        yield Server(f"http://127.0.0.1:{port}", objects, {f"AWS_{name}": value for name, value in keys.items()})
+        _wait(process, gateway)
+        keys = {"AWS_ACCESS_KEY_ID": root.access, "AWS_SECRET_ACCESS_KEY": root.secret}
+        yield Server(gateway.url, gateway.objects, keys)
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def _wait(process: "subprocess.Popen[bytes]", gateway: Gateway) -> None:
     until = time.monotonic() + READY_WITHIN
     while time.monotonic() < until and process.poll() is None:
-        with closing(socket.socket()) as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if gateway.is_up:
+            return
         time.sleep(0.02)
-    raise AssertionError(f"the S3 server does not serve: {log.read_text()}")
+    raise AssertionError(f"the S3 server does not serve: {gateway.log.read_text()}")

@@ -16,7 +16,7 @@ from sandbox import faults
 from sandbox.api import reading
 from sandbox.api.cloud import Access
 from sandbox.faults import Faults
-from sandbox.linode import fleet
+from sandbox.linode import fleet, holdings
 from sandbox.model import Model
 
 PREFIX = "/sandbox"
@@ -81,6 +81,12 @@ ADDRESSES = (
     ),
     Address(
         "GET", "/births", "lists the user data of instances by their id", lambda held, _: held.model.ask(fleet.births)
+    ),
+    Address(
+        "GET",
+        "/holdings",
+        "lists what real processes play: databases, buckets and keys, of all accounts, with their secrets",
+        lambda held, _: held.model.ask(holdings.show),
     ),
     Address("PUT", "/verdicts", "says which nodes really are `UP` and `DOWN`, for so many `seconds`", _set_verdicts),
     Address(

@@ -8,12 +8,14 @@ from typing import Required
 
 from typing_extensions import TypedDict
 
+from sandbox import authority as certificates
 from sandbox import ids
 from sandbox.linode import catalog, events, rules
 from sandbox.model import Body, Change, Course, Field, Kind, Problem, moment, state
 from sandbox.store import Record, Transaction
 
 NAME = "linode.database"
+DATABASE = "defaultdb"  # what the service names the one that a new cluster has
 PROVISIONING = "provisioning"
 CREATED_IN, RESIZED_IN = 780.0, 900.0  # seconds
 KEPT_DAYS = 14  # how far back a fork can go
@@ -53,9 +55,9 @@ def _origin(change: Change) -> Iterator[Problem]:
 
 
 def _restorable(change: Change, source: Record, fork: Body) -> Iterator[Problem]:
-    now, oldest = change.tx.now, _oldest(change.tx, source)
+    now, oldest, given = change.tx.now, _oldest(change.tx, source), fork.get("restore_time")
     try:
-        wanted = datetime.fromisoformat(fork.get("restore_time") or now.strftime(_TIME))
+        wanted = datetime.fromisoformat(given or now.strftime(_TIME))
     except ValueError:
         yield Problem("restore_time is not a valid time", "fork.restore_time")
         return
@@ -63,6 +65,7 @@ def _restorable(change: Change, source: Record, fork: Body) -> Iterator[Problem]
     if oldest is None or not datetime.fromisoformat(f"{oldest}+00:00") <= wanted <= now:
         yield Problem(f"restore_time must be between {oldest} and now", "fork.restore_time")
     fork["restore_time"] = wanted.strftime(_TIME)
+    change.private["restored_to"] = change.tx.real(wanted if given else now)
 
 
 def _inherit(change: Change, source: Record) -> None:
@@ -121,6 +124,16 @@ def _present(tx: Transaction, record: Record) -> Body:
     return shown | {"oldest_restore_time": _oldest(tx, record)}
 
 
+def authority(record: Record) -> tuple[str, str]:
+    """What the certificate authority of a database derives from: see `sandbox.authority`."""
+    return NAME, record.id
+
+
+def _beside(_: Transaction, record: Record) -> Body:
+    certificate = certificates.certificate(*authority(record))
+    return {"ssl": {"ca_certificate": base64.b64encode(certificate.encode()).decode()}}
+
+
 def status(tx: Transaction, record: Record) -> str:
     """What a database is doing now: "active" when it can be used."""
     return state(tx, record.private) or str(record.body["status"])
@@ -141,10 +154,6 @@ def _complete(change: Change) -> None:
         change.private["first_backup"] = change.tx.after(CREATED_IN)
         body["port"] = 10_000 + ids.number("port", change.id) % 20_000
         change.private["credentials"] = {"username": "akmadmin", "password": ids.secret(NAME, change.id, "password")}
-        authority = (
-            f"-----BEGIN CERTIFICATE-----\n{ids.secret(NAME, change.id, 'ca', length=64)}\n-----END CERTIFICATE-----\n"
-        )
-        change.private["ssl"] = {"ca_certificate": base64.b64encode(authority.encode()).decode()}
     if change.action == "update" and change.changed("type", "cluster_size", "engine"):
         change.action = "resize"
     engine = catalog.table("database_engines")[body["engine"]]
@@ -178,6 +187,7 @@ KINDS = (
         course=_course,
         busy=Problem("Cannot update a database that is not active"),
         present=_present,
+        beside=_beside,
         notices=events.life("database", ENTITY, slow=("create", "resize")),
         limit=100,
         over_limit=Problem("Maximum number of databases reached"),

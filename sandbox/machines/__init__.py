@@ -15,22 +15,17 @@ Light to import: tasks do.
 import json
 import os
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sandbox import locks, process
-from sandbox.machines.addresses import port_for
-from sandbox.process import SandboxError
+from sandbox.addresses import port_for
 
 FOLDER = "machines"
 ENDPOINTS = "endpoints.json"
 KEY = "machines.key"
-LOG = "machines.log"
 NEEDED = ("curl", "haproxy", "libnss_wrapper.so", "sshd")
 READY_WITHIN = 60.0  # seconds; it needs a few
 
@@ -58,48 +53,23 @@ def start(folder: Path, say: Callable[[str], None]) -> Machines:
 
     Raises SandboxError where no sandbox runs, or they do not come up; CommandError where the tools can't be had.
     """
-    from sandbox.machines.control import Control, GoneError
+    from sandbox import following
     from toolchain import debian
 
-    if process.status(folder) is None:
-        raise SandboxError(f"no sandbox runs in {folder}: start it first")
     debian.ensure(say, NEEDED)
     login(folder)
-    with locks.open_private(folder / LOG, os.O_APPEND) as log:
-        began = log.tell()
-        started = None
-        if not locks.is_held(folder / process.MACHINES_LOCK):
-            command = [sys.executable, "-m", "sandbox.machines", str(folder.resolve())]
-            started = subprocess.Popen(
-                command,
-                cwd=Path(__file__).parent.parent.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-    until = time.monotonic() + READY_WITHIN
-    try:
-        control = Control(folder)
-        while time.monotonic() < until:
-            fleet = control.ask("/fleet")
-            told = _told(folder)
-            if fleet and told and _is_all_up(fleet, told):
-                return _machines(folder, told)
-            if started and started.poll() is not None and not locks.is_held(folder / process.MACHINES_LOCK):
-                said = (folder / LOG).read_bytes()[began:].decode(errors="replace").strip()
-                raise SandboxError(said or f"the machines ended at once with code {started.returncode}")
-            time.sleep(0.05)
-    except GoneError:
-        raise SandboxError(f"the sandbox in {folder} was stopped") from None
-    raise SandboxError(f"not all machines are up after {READY_WITHIN:.0f} s: see {folder / LOG} and {folder / FOLDER}")
+
+    def is_ready(control: following.Control) -> bool:
+        fleet, told = control.ask("/fleet"), _told(folder)
+        return bool(fleet and told and _is_all_up(fleet, told))
+
+    following.start(folder, process.MACHINES, READY_WITHIN, is_ready)
+    return _machines(folder, _told(folder) or {"machines": {}, "balancers": {}})
 
 
 def stop(folder: Path) -> None:
     """Stops the machines of a folder's sandbox, if they run; their files stay. Raises SandboxError."""
-    left = locks.end(folder / process.MACHINES_LOCK, process.STOPS_WITHIN)
-    if left:
-        raise SandboxError(f"the machines (process {left}) do not stop; end them by hand: kill -9 {left}")
+    process.stop_follower(folder, process.MACHINES)
 
 
 def status(folder: Path) -> Machines | None:
@@ -154,7 +124,7 @@ def _own(folder: Path) -> Path:
 
 
 def _told(folder: Path) -> dict[str, Any] | None:
-    if locks.holder(folder / process.MACHINES_LOCK) is None:
+    if locks.holder(folder / process.MACHINES.lock) is None:
         return None
     try:
         return dict(json.loads((folder / FOLDER / ENDPOINTS).read_text()))

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox.machines import children
-from sandbox.machines.addresses import loopback, port_for
+from sandbox import children
+from sandbox.addresses import loopback, port_for
 from sandbox.machines.units import PACE
 from sandbox.process import SandboxError
 from toolchain.debian import Tools

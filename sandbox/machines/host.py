@@ -11,28 +11,24 @@ import json
 import os
 import shutil
 import signal
-import sys
 import time
-import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox import locks, process
-from sandbox.machines import ENDPOINTS, FOLDER, NEEDED, backups, births, children, machine, programs, sshd
-from sandbox.machines.addresses import loopback
+from sandbox import children, following, process
+from sandbox.addresses import loopback
+from sandbox.machines import ENDPOINTS, FOLDER, NEEDED, backups, births, machine, programs, sshd
 from sandbox.machines.balancers import Balancers
-from sandbox.machines.control import Control, GoneError
 from toolchain import debian
 from toolchain.debian import Tools
 
-_LOOKS_EVERY = 0.2  # seconds
 _REBOOT_TAKES = 0.3  # seconds, here; a server takes a minute
 _HOLDS = 10.0  # seconds that a verdict on a node counts; given again well before
 _RUNNING = "running"
 _DISK = "disk"  # the file that says whose disk a machine's folder is
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
 def follow(folder: Path) -> None:
@@ -40,33 +36,16 @@ def follow(folder: Path) -> None:
 
     Raises SandboxError where other machines of it run, or there is no sandbox; and CommandError of the tools.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    with locks.hold(folder / process.MACHINES_LOCK) or _refuse(folder) as lock:
-        try:
-            control = Control(folder)
-        except GoneError:
-            raise process.SandboxError(f"no sandbox runs in {folder}: start it first") from None
-        own = folder / FOLDER
+    own = folder / FOLDER
+
+    def make(control: following.Control) -> following.Host:
         own.mkdir(mode=0o700, exist_ok=True)
         os.chdir(own)
-        host = _Host(own, debian.ensure(print, NEEDED))
+        host = _Host(own, debian.ensure(print, NEEDED), control)
         gc.freeze()  # what is here is shared with the machines as long as nobody writes on it
-        locks.announce(lock, {"pid": os.getpid()})
-        try:
-            while True:
-                host.look(control)
-                received = signal.sigtimedwait(_SIGNALS, _LOOKS_EVERY)
-                if received and received.si_signo != signal.SIGCHLD:
-                    break
-            control.ask("/verdicts", {"seconds": 0, "nodes": {}})
-        except GoneError:
-            pass
-        finally:
-            host.end()
+        return host
 
-
-def _refuse(folder: Path) -> Any:
-    raise process.SandboxError(f"the machines of {folder} run already")
+    following.run(folder, process.MACHINES, make)
 
 
 @dataclass
@@ -80,8 +59,8 @@ class _Playing:
 
 
 class _Host:
-    def __init__(self, folder: Path, tools: Tools) -> None:
-        self._folder, self._tools = folder, tools
+    def __init__(self, folder: Path, tools: Tools, control: following.Control) -> None:
+        self._folder, self._tools, self._control = folder, tools, control
         self._playing: dict[str, _Playing] = {}
         self._told = ""
         self._balancers = Balancers(folder, tools)
@@ -89,10 +68,10 @@ class _Host:
         self._judged: tuple[float, dict[str, str]] = (0.0, {})
         programs.install(folder / machine.BIN, tools, machine.PLAYED)
 
-    def look(self, control: Control) -> None:
+    def look(self) -> None:
         """Brings everything to what the model says now. Raises GoneError."""
         self._bury()
-        fleet = control.ask("/fleet")
+        fleet = self._control.ask("/fleet")
         if fleet is None:
             return
         wanted = {each["id"]: each for each in fleet["instances"]}
@@ -100,21 +79,23 @@ class _Host:
             self._off(self._playing.pop(identity))
         self._clear(wanted)
         running = [each for each in wanted.values() if each["status"] == _RUNNING and each["disk"]]
-        self._bear([each for each in running if not each["restored"]], control)
+        self._bear([each for each in running if not each["restored"]])
         for identity, instance in wanted.items():
             backups.follow(self._folder / backups.FOLDER / identity, instance["backups"], self._folder / identity)
-        self._bear([each for each in running if each["restored"]], control)
+        self._bear([each for each in running if each["restored"]])
         self._link(wanted)
         for identity, instance in wanted.items():
             if identity in self._playing:
                 self._keep(self._playing[identity], instance)
         self._balancers.follow(fleet["balancers"])
         verdicts = self._balancers.verdicts(fleet["balancers"])
-        self._judge(verdicts, control)
+        self._judge(verdicts)
         self._tell(fleet["balancers"], verdicts)
 
     def end(self) -> None:
-        """Ends every machine."""
+        """Ends every machine; of its nodes, the model says again what is usual."""
+        with suppress(following.GoneError):
+            self._control.ask("/verdicts", {"seconds": 0, "nodes": {}})
         for playing in self._playing.values():
             self._off(playing)
         self._balancers.end()
@@ -123,10 +104,10 @@ class _Host:
         os.waitpid(self._keeper, 0)
         (self._folder / ENDPOINTS).unlink(missing_ok=True)
 
-    def _bear(self, running: list[Mapping[str, Any]], control: Control) -> None:
+    def _bear(self, running: list[Mapping[str, Any]]) -> None:
         """Gives each instance that runs a machine, and one that has none yet, or other disks, its first files."""
         new = [each for each in running if _disk(self._folder / each["id"]) != _disk_of(each)]
-        user_data = control.ask("/births") if new else {}
+        user_data = self._control.ask("/births") if new else {}
         if user_data is None:
             return
         for instance in new:
@@ -165,22 +146,12 @@ class _Host:
     def _boot(self, playing: _Playing) -> None:
         folder = self._folder / playing.instance["id"]
         (folder / machine.UP).unlink(missing_ok=True)
-        parent = os.getpid()
-        playing.pid = os.fork()
-        if playing.pid:
-            return
-        code = 1
-        try:
-            children.tied(parent)()
-            children.alone()
+
+        def play() -> None:
             children.name(playing.instance["label"])
             machine.run(folder, playing.address, self._tools)
-            code = 0
-        except BaseException:  # noqa: BLE001 - it says so, and ends here: what follows is its parent's
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
+
+        playing.pid = children.fork(play)
 
     def _off(self, playing: _Playing) -> None:
         """Switches a machine off, hard."""
@@ -221,11 +192,11 @@ class _Host:
                 draft.symlink_to(identity)
                 draft.replace(link)
 
-    def _judge(self, verdicts: dict[str, str], control: Control) -> None:
+    def _judge(self, verdicts: dict[str, str]) -> None:
         """Tells the model what its nodes really are."""
         told, before = self._judged
         if verdicts != before or time.monotonic() > told + _HOLDS / 3:
-            control.ask("/verdicts", {"seconds": _HOLDS, "nodes": verdicts})
+            self._control.ask("/verdicts", {"seconds": _HOLDS, "nodes": verdicts})
             self._judged = (time.monotonic(), verdicts)
 
     def _tell(self, balancers: Sequence[Mapping[str, Any]], verdicts: Mapping[str, str]) -> None:

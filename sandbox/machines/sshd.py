@@ -11,9 +11,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import process
-from sandbox.machines import children, programs
-from sandbox.machines.addresses import port_for
+from sandbox import children, process
+from sandbox.addresses import port_for
+from sandbox.machines import programs
 from toolchain.debian import Tools
 
 USER = "ops"

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from sandbox.addresses import port_for
 from sandbox.machines import web
-from sandbox.machines.addresses import port_for
 from sandbox.machines.commands import Command, Ended, parted, unknown
 from sandbox.machines.images import Images
 

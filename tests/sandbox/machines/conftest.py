@@ -80,7 +80,7 @@ class Fleet:
 
     def process(self, name: str) -> int:
         """The process of a machine, or another of the same host; 0 where there is none."""
-        host = locks.holder(self.folder / process.MACHINES_LOCK)
+        host = locks.holder(self.folder / process.MACHINES.lock)
         children = Path(f"/proc/{host['pid']}/task/{host['pid']}/children").read_text() if host else ""
         named = {Path(f"/proc/{each}/comm").read_text().strip(): int(each) for each in children.split()}
         return named.get(name, 0)

@@ -150,7 +150,7 @@ def test_starting_again_finds_what_runs(fleet: Fleet) -> None:
 @pytest.mark.parametrize("who", ["the host", "the keeper", "the balancer", "the sandbox"])
 def test_whoever_is_killed_nothing_is_left_behind(fleet: Balanced, who: str) -> None:
     with fleet.session("api-1", "sleep 600 & sleep 601") as session:
-        host = locks.holder(fleet.folder / process.MACHINES_LOCK)
+        host = locks.holder(fleet.folder / process.MACHINES.lock)
         assert host is not None
         victims = {
             "the host": host["pid"],

@@ -1,4 +1,4 @@
-"""The loopback addresses and ports that play the machines' and the balancers' own: the same at every start."""
+"""The loopback addresses and ports that play those of servers, balancers and databases: the same at every start."""
 
 import hashlib
 from pathlib import Path

@@ -3,6 +3,8 @@
 import ctypes
 import os
 import signal
+import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,19 +20,49 @@ MARK = "DESTDIR"
 """The variable by which what runs in a machine's sessions is found again: whose `/` it works on."""
 
 
-def tied(parent: int) -> Callable[[], None]:
-    """What a new process calls before anything else: the kernel then ends it when the process `parent` ends.
+def tied(parent: int, how: int = signal.SIGKILL) -> Callable[[], None]:
+    """What a new process calls before anything else: the kernel then ends it, by a signal, when its `parent` ends.
 
-    It also lets through the signals that its parent has held back.
+    It also lets through the signals that its parent has held back. A process that becomes another user calls it anew.
     """
 
     def tie() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, how)
         if os.getppid() != parent:  # it was gone before we had said so
             os._exit(1)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     return tie
+
+
+def fork(work: Callable[[], None]) -> int:
+    """Starts a process that has no file of this one open, does some work, and does not outlive this one; its id.
+
+    This process has no other thread.
+    """
+    parent = os.getpid()
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        tied(parent)()
+        os.closerange(3, _FILES)
+        work()
+        code = 0
+    except BaseException:  # noqa: BLE001 - it says so, and ends here: what follows is its parent's
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def say_into(file: Path) -> None:
+    """Has what this process says from now on, on its standard output and error, go to the end of a file."""
+    log = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
 
 
 def name(text: str) -> None:
@@ -54,11 +86,6 @@ def keep(folder: Path) -> int:
         sweep(folder)
     finally:
         os._exit(0)
-
-
-def alone() -> None:
-    """Lets go of all files that a process which was forked has from its parent, but the standard ones."""
-    os.closerange(3, _FILES)
 
 
 def sweep(folder: Path) -> None:
