@@ -15,7 +15,8 @@ _CAST = re.compile(
 
 def shape(definition: str) -> str:
     """Return a definition without casts, brackets and layout."""
-    return " ".join(re.sub(r"[()]", " ", _CAST.sub("", definition)).split())
+    words = " ".join(re.sub(r"[()]", " ", _CAST.sub("", definition)).split())
+    return re.sub(r" ?([^\w ]) ?", r"\1", words)
 
 
 def _privileges(acl: str, kind: str, owner: str) -> str:
@@ -64,7 +65,6 @@ _OTHERS = (
     "pg_opfamily",
     "pg_publication",
     "pg_statistic_ext",
-    "pg_subscription",
     "pg_transform",
     "pg_ts_config",
     "pg_ts_dict",
@@ -80,10 +80,13 @@ select rolname, jsonb_build_object('superuser', rolsuper, 'inherit', rolinherit,
     'connection limit', rolconnlimit, 'valid until', rolvaliduntil)
 from pg_roles where rolname !~ '^pg_'""",
     "memberships": """
-select r.rolname || ' has ' || g.rolname, jsonb_build_object('member', r.rolname, 'role', g.rolname, 'options',
-    jsonb_agg(distinct to_jsonb(m) - '{oid,roleid,member,grantor}'::text[]))
-from pg_auth_members m join pg_roles r on r.oid = m.member join pg_roles g on g.oid = m.roleid
-where r.rolname !~ '^pg_' group by r.rolname, g.rolname""",
+select member || ' has ' || role, jsonb_build_object('member', member, 'role', role,
+    'options', jsonb_object_agg(key, value))
+from (select r.rolname as member, g.rolname as role, o.key, bool_or(o.value::bool) as value
+    from pg_auth_members m join pg_roles r on r.oid = m.member join pg_roles g on g.oid = m.roleid,
+        jsonb_each_text(to_jsonb(m) - '{oid,roleid,member,grantor}'::text[]) o
+    where r.rolname !~ '^pg_' group by 1, 2, 3) each
+group by member, role""",
     "settings": """
 select coalesce(r.rolname, '') || case when d.oid is null then '' else ' here' end,
     jsonb_build_object('role', r.rolname, 'here', d.oid is not null, 'values', to_jsonb(s.setconfig))

@@ -16,6 +16,10 @@ _FOREIGN = ("AWS_", "PG", "RESTIC_")
 _PATIENCE = 10.0
 
 
+User = tuple[int, int]
+"""A user's number, and that of his group."""
+
+
 class Interrupted(BaseException):
     """A signal asks this program to end."""
 
@@ -25,8 +29,9 @@ def start(
     environment: Mapping[str, str],
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.PIPE,
+    user: User | None = None,
 ) -> "subprocess.Popen[bytes]":
-    """Start a program that the kernel kills when this thread ends, be it by SIGKILL.
+    """Start a program, as another user if one is given, that the kernel kills when this thread ends, be it by SIGKILL.
 
     Raises FileNotFoundError, which names the program.
     """
@@ -34,12 +39,16 @@ def start(
         raise FileNotFoundError(f"{arguments[0]} is not on this machine")
     own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     return subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "--", *arguments],
+        ["setpriv", "--pdeathsig", "KILL", *_as(user), "--", *arguments],
         env={**own, "LC_ALL": "C", "TZ": "UTC", **environment},
         stdin=stdin,
         stdout=stdout,
         stderr=subprocess.PIPE,
     )
+
+
+def _as(user: User | None) -> list[str]:
+    return [f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups"] if user else []
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

@@ -7,10 +7,11 @@ text form. Neither depends on the session: its settings are fixed here.
 Sequences stand outside of snapshots. Theirs is a span: from before the dump reads them to after it.
 """
 
+import argparse
 import datetime as dt
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from copies import catalog
+from copies import catalog, config
 
 FORMAT = 1
 """Goes up when records of before can't be compared with records of now."""
@@ -132,11 +133,7 @@ def snapshot(database: Mapping[str, Any]) -> Iterator[Snapshot]:
     with psycopg.connect(make_conninfo(**database)) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
-        for name, value in _SETTINGS.items():  # those that this version has
-            connection.execute(
-                "select set_config(name, %s, true) from pg_settings where lower(name) = %s", [value, name]
-            )
-        positions = _positions(connection, _section(connection, catalog.SEQUENCES))
+        positions = _settled(connection)
         ((exported,),) = _ask(connection, "select pg_export_snapshot()")
         yield Snapshot(exported, connection, positions)
 
@@ -149,6 +146,20 @@ def take(database: Mapping[str, Any]) -> dict[str, Any]:
     """
     with snapshot(database) as held:
         return held.take()
+
+
+def run(config_: config.Config, wanted: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
+    """Record what a live database holds: the one of the file that is wanted, else of the configuration."""
+    database = config.database(wanted.database) if wanted.database else config_.database
+    say(f"reading {database['dbname']} of {database['host']}")
+    return take(database)
+
+
+def _settled(connection: Connection) -> dict[str, list[Any]]:
+    """Fix the settings of a transaction, those that its server has, and return the sequences' positions."""
+    for name, value in _SETTINGS.items():
+        connection.execute("select set_config(name, %s, true) from pg_settings where lower(name) = %s", [value, name])
+    return _positions(connection, _section(connection, catalog.SEQUENCES))
 
 
 def _positions(connection: Connection, sequences: Iterable[str]) -> dict[str, list[Any]]:

@@ -46,8 +46,10 @@ class Programs:
         shared = Path(self.run("pg_config", "--sharedir").stdout.strip(), "extension")
         return frozenset(path.stem for path in shared.glob("*.control"))
 
-    def run(self, program: str, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end, with these options of `subprocess.run`.
+    def run(
+        self, program: str, *arguments: str | Path, variables: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end, with variables on top of ours and options of `subprocess.run`.
 
         Raises:
             subprocess.CalledProcessError: it failed.
@@ -55,7 +57,7 @@ class Programs:
         return subprocess.run(
             [self.folder / program, *arguments],
             check=True,
-            env={**os.environ, **self.environment},
+            env={**os.environ, **self.environment, **(variables or {})},
             **{"capture_output": True, "encoding": "utf-8", **options},
         )
 

@@ -13,9 +13,12 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from tests.operations import certificates
 from toolchain import postgresql
+
+HERE = Path(__file__).parent
 
 HOST = "database.chat-tonic.example"
 """What it is called: `hostaddr` says the loopback, so that the name in its certificate counts."""
@@ -43,35 +46,41 @@ class Cluster:
     password: str
 
     @property
-    def superuser(self) -> dict[str, Any]:
+    def superuser(self) -> dict[str, str]:
         """Connects as `postgres`, who may do all."""
         return {**self._reached, "user": "postgres"}
 
     @property
-    def admin(self) -> dict[str, Any]:
+    def admin(self) -> dict[str, str]:
         """Connects as ADMIN."""
         return {**self._reached, "user": ADMIN}
 
     @property
-    def _reached(self) -> dict[str, Any]:
-        where = {"host": HOST, "hostaddr": "127.0.0.1", "port": self.port, "password": self.password}
+    def _reached(self) -> dict[str, str]:
+        where = {"host": HOST, "hostaddr": "127.0.0.1", "port": str(self.port), "password": self.password}
         tls = {"sslmode": "verify-full", "sslrootcert": str(self.folder / "server.pem")}
         return {**where, **(tls if self.programs.tls else {"sslmode": "disable"})}
 
-    def database(self, name: str, script: str = "", owner: str | None = None) -> dict[str, Any]:
-        """Make a database, run a script in it as `postgres`, and return how `postgres` connects to it."""
-        with psycopg.connect(**self.superuser, dbname="postgres", autocommit=True) as connection:
+    def database(self, name: str, *scripts: str, owner: str = "postgres") -> dict[str, str]:
+        """Make a database, run scripts in it as `postgres`, and return how `postgres` connects to it."""
+        with psycopg.connect(make_conninfo(**self.superuser, dbname="postgres"), autocommit=True) as connection:
             made = sql.SQL("create database {} owner {} template template0")
-            connection.execute(made.format(sql.Identifier(name), sql.Identifier(owner or "postgres")))
+            connection.execute(made.format(sql.Identifier(name), sql.Identifier(owner)))
         parameters = {**self.superuser, "dbname": name}
-        self.execute(parameters, script)
+        self.execute(parameters, *scripts)
         return parameters
 
     def execute(self, parameters: Mapping[str, Any], *scripts: str) -> None:
         """Run scripts, one after the other."""
-        with psycopg.connect(**parameters, autocommit=True) as connection:
-            for script in filter(None, scripts):
+        with psycopg.connect(make_conninfo(**parameters), autocommit=True) as connection:
+            for script in scripts:
                 connection.execute(script.encode())
+
+    def sampled(self, name: str = "app") -> dict[str, str]:
+        """Make the roles and the sample database; return how `postgres` connects to it."""
+        self.execute({**self.superuser, "dbname": "postgres"}, (HERE / "roles.sql").read_text())
+        more = "extensions" if "hstore" in self.programs.extensions else "vectors"
+        return self.database(name, *((HERE / f"{script}.sql").read_text() for script in ("sample", more)))
 
     def run(self, program: str, *arguments: str | Path, **options: Any) -> str:
         """Run one of its programs as the user that it runs as; return what it printed."""
