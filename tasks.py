@@ -424,6 +424,35 @@ def servers_roll(
     _end(rolls.roll(ROOT, stack, asked, local_state=local_state))
 
 
+@task(
+    help={
+        "stack": "the stack's name",
+        "environment": "the environment whose database it is; need not be said where the stack has one only",
+        "copy": "the copy to restore, by its id",
+        "at": "the time, in UTC, as of which the provider is to fork it: 2026-11-22T18:00:00Z",
+        "back": "have the old database serve again",
+        "sandbox": SANDBOX,
+        "yes": YES,
+        "local_state": LOCAL_STATE,
+    }
+)
+def backups_restore(
+    _: Context,
+    stack: str,
+    environment: str = "",
+    copy: str = "",
+    at: str = "",
+    back: bool = False,
+    sandbox: bool = False,
+    yes: bool = False,
+    local_state: bool = False,
+) -> None:
+    """Restore a database into a new one beside the old, and have servers use that: shows what is lost, and asks."""
+    from operations.backups import restore
+
+    _end(restore.restore(ROOT, stack, restore.Asked(environment, copy, at, back, yes, sandbox, local_state)))
+
+
 namespace = Collection(demo, test, lint, bench, setup, preview, up, destroy, drift, parity, cost)
 namespace.add_collection(
     Collection("sandbox", start=sandbox_start, stop=sandbox_stop, reset=sandbox_reset, status=sandbox_status)
@@ -432,3 +461,4 @@ namespace.add_collection(Collection("env", up=env_up, list=env_list, down=env_do
 namespace.add_collection(
     Collection("servers", list=servers_list, apply=servers_apply, patch=servers_patch, roll=servers_roll)
 )
+namespace.add_collection(Collection("backups", restore=backups_restore))

@@ -100,7 +100,7 @@ class Environment(pulumi.ComponentResource):
         return made
 
     def _admit(self, databases: Mapping[int, Database], groups: Mapping[str, Sequence[Server]]) -> None:
-        """Let servers reach the database that serves. The ops server reaches it for copies, and any other to compare.
+        """Let servers reach the database that serves. The ops server reaches all that are copied.
 
         Nothing else reaches one that does not serve: what still has its address writes into nothing that is lost.
         """
@@ -108,7 +108,7 @@ class Environment(pulumi.ComponentResource):
         servers = [
             server.address for role, group in groups.items() for server in group if args.stack.roles[role].database
         ]
-        ops = [args.ops.address] if args.ops and (settings.copies or len(databases) > 1) else []
+        ops = [args.ops.address] if args.ops and settings.copies else []
         for generation, database in databases.items():
             database.admit([*(servers if generation == settings.serves else []), *ops])
 

@@ -137,6 +137,11 @@ COMMANDS: dict[str, tuple[Command, str, dict[str, Any]]] = {
         "compare a database with a record",
         {"--record": {**FILE, "required": True}, "--database": FILE},
     ),
+    "clear": (
+        elsewhere("clear"),
+        "empty a database that a copy was not restored into to the end",
+        {"--database": {**FILE, "required": True}},
+    ),
     "alarm": (told, "tell the board and those on call", {"text": {"metavar": "TEXT"}}),
 }
 

@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -21,6 +22,17 @@ def replaced(text: str, key: Sequence[str], value: str) -> str:
     if node is None:
         raise KeyError(key)
     return text[: node.start_mark.index] + _scalar(value) + text[node.end_mark.index :]
+
+
+def with_values(text: str, place: Sequence[str], values: Mapping[str, Any]) -> str:
+    """Return YAML text in which keys below a place hold these values, made where they are missing; None takes one away.
+
+    Raises:
+        KeyError: the text has nothing of the place.
+    """
+    for name, value in values.items():
+        text = _without(text, (*place, name)) if value is None else _with(text, (*place, name), value)
+    return text
 
 
 def with_section(text: str, name: str, key: str, value: str) -> str:
@@ -44,6 +56,75 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     draft.replace(path)
+
+
+def _with(text: str, key: Sequence[str], value: Any) -> str:
+    parents, node = _nodes(text, key)
+    name, *below = key[len(parents) - 1 :]
+    if node is None:
+        for each in reversed(below):
+            value = {each: value}
+        if not isinstance(parents[-1], yaml.MappingNode):  # nothing is there yet
+            node, value = parents[-1], {name: value}
+    if node is not None:
+        blank = "" if text[node.start_mark.index - 1].isspace() else " "
+        return text[: node.start_mark.index] + blank + _flow(value) + text[_end(node) :]
+    mapping, pair = parents[-1], f"{name}: {_flow(value)}"
+    if mapping.flow_style:
+        at = _end(mapping.value[-1][1]) if mapping.value else mapping.end_mark.index - 1
+        return text[:at] + (", " if mapping.value else "") + pair + text[at:]
+    at = text.find("\n", _end(mapping) - 1)
+    at = len(text) if at < 0 else at
+    return f"{text[:at]}\n{' ' * mapping.start_mark.column}{pair}{text[at:]}"
+
+
+def _without(text: str, key: Sequence[str]) -> str:
+    parents, node = _nodes(text, key)
+    if node is None:
+        return text
+    mapping = parents[-1]
+    index = next(index for index, (name, _) in enumerate(mapping.value) if name.value == key[-1])
+    name, value = mapping.value[index]
+    if len(mapping.value) == 1:  # an empty mapping is no block
+        return text[: mapping.start_mark.index] + "{}" + text[_end(mapping) :]
+    if not mapping.flow_style:
+        end = text.find("\n", _end(value) - 1)
+        return text[: text.rfind("\n", 0, name.start_mark.index) + 1] + ("" if end < 0 else text[end + 1 :])
+    if index:
+        return text[: _end(mapping.value[index - 1][1])] + text[_end(value) :]
+    return text[: name.start_mark.index] + text[mapping.value[1][0].start_mark.index :]
+
+
+def _nodes(text: str, key: Sequence[str]) -> tuple[list[Any], yaml.Node | None]:
+    """Return the nodes that hold each part of a key, as far as there are any, and the node of the whole key, or None.
+
+    Raises:
+        KeyError: there is nothing of it.
+    """
+    node, parents = yaml.compose(text, yaml.SafeLoader), []
+    for part in key:
+        if node is None:
+            raise KeyError(tuple(key))
+        parents.append(node)
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        node = {name.value: below for name, below in pairs}.get(part)
+        if node is None:
+            break
+    return parents, node
+
+
+def _end(node: yaml.Node) -> int:
+    """Return where a node's text ends: a block's own mark stands behind the blank lines and comments after it."""
+    while isinstance(node, yaml.CollectionNode) and not node.flow_style:
+        last = node.value[-1]
+        node = last[1] if isinstance(node, yaml.MappingNode) else last
+    return int(node.end_mark.index)
+
+
+def _flow(value: Any) -> str:
+    """Return a value as YAML on one line."""
+    written: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
+    return written.removesuffix("\n").removesuffix("\n...")
 
 
 def _scalar(value: str) -> str:

@@ -5,6 +5,7 @@ names it, and by `settings.check_step`, which wants the other one to have run be
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +46,10 @@ Place = tuple[frozenset[str], str]
 """A group of servers, by the tags that all of them share, and the tag of a generation; empty without one."""
 
 SERVER = "linode:index/instance:Instance"
+DATABASE = "linode:index/databasePostgresqlV2:DatabasePostgresqlV2"
 GUARDED: Mapping[str, Guarded] = {
     SERVER: Guarded("server", "label", "its backups and addresses"),
-    "linode:index/databasePostgresqlV2:DatabasePostgresqlV2": Guarded("database", "label", "all its data and backups"),
+    DATABASE: Guarded("database", "label", "all its data and backups"),
     "linode:index/objectStorageBucket:ObjectStorageBucket": Guarded("bucket", "label", "all that is in it"),
     "linode:index/nodeBalancer:NodeBalancer": Guarded("load balancer", "label", "its address"),
     "cloudflare:index/loadBalancer:LoadBalancer": Guarded("load balancer", "name", "its name's answers meanwhile"),
@@ -76,6 +78,30 @@ def require(project: Project, plan: Plan, asked: Asked) -> None:
     steps = [step for step in steps if not state.get(step.urn, {}).get("pendingReplacement")]
     if problems := [*_complaints(project, plan, steps, state, asked), *_unplanned(project, plan, asked)]:
         raise Refused("\n".join(problems))
+
+
+@contextmanager
+def lifted(project: Project, asked: Asked) -> Iterator[None]:
+    """Have databases that are to be deleted by name unprotected meanwhile, where another of their environment stays.
+
+    The engine stops at what is protected. What is still there afterwards is protected again.
+
+    Raises:
+        Failed: the engine does not answer.
+    """
+    urns: set[str] = set()
+    for databases in _databases(engine.resources(project)) if asked.delete else ():
+        named = {urn for urn, each in databases.items() if asked.delete & {_name(urn), _label(each)}}
+        urns |= {urn for urn in named if databases[urn].get("protect")} if len(named) < len(databases) else set()
+    if not urns:
+        yield
+        return
+    engine.ask(project, "state", "unprotect", *sorted(urns), "--yes")
+    try:
+        yield
+    finally:
+        if left := urns & {each["urn"] for each in engine.resources(project)}:
+            engine.ask(project, "state", "protect", *sorted(left), "--yes")
 
 
 def unasked(plan: Plan, asked: Asked) -> list[Step]:
@@ -119,6 +145,7 @@ def _complaints(
     project: Project, plan: Plan, steps: Sequence[Step], state: Mapping[str, Mapping[str, Any]], asked: Asked
 ) -> Iterator[str]:
     replaced = {step.urn: step for step in plan.steps if step.op == REPLACE}
+    spare = {urn for databases in _databases(state.values()) if len(databases) > 1 for urn in databases}
     for step in steps:
         kind = GUARDED[step.type]
         if step.op == UPDATE:
@@ -130,7 +157,7 @@ def _complaints(
             continue
         why = _why(step, replaced, state)
         yield f"{project.stack}: this would {step.op} the {kind.noun} {name_of(step)}, and lose {kind.loses}: {why}"
-        if step.protected:
+        if step.protected and not (step.op == DELETE and step.urn in spare):  # for which its name is enough: `lifted`
             yield (
                 f"{project.stack}: {name_of(step)} is protected besides; lift that first: "
                 f"pulumi state unprotect '{step.urn}' --stack {project.stack}"
@@ -171,6 +198,25 @@ def _leaving_generations(plan: Plan) -> frozenset[Place]:
     there = {place for op, place in places if op != DELETE}
     groups = {group for op, (group, _) in places if op in (SAME, UPDATE)}
     return frozenset(place for place in gone - there if place[0] in groups)
+
+
+def _databases(resources: Iterable[Mapping[str, Any]]) -> list[dict[str, Mapping[str, Any]]]:
+    """Return the databases of each environment, by URN; each is in a component of its own, inside the environment's."""
+    by_urn = {each["urn"]: each for each in resources if not each.get("delete")}
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for urn, each in by_urn.items():
+        if each["type"] == DATABASE:
+            component = by_urn.get(each.get("parent", ""), {})
+            found.setdefault(component.get("parent", urn), {})[urn] = each
+    return list(found.values())
+
+
+def _name(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+def _label(resource: Mapping[str, Any]) -> str:
+    return str(resource.get("inputs", {}).get(GUARDED[DATABASE].named))
 
 
 def _place(step: Step) -> Place:

@@ -9,6 +9,7 @@ first moment, and by the stack's output `sandbox`, which stays with it wherever 
 """
 
 import dataclasses
+import datetime as dt
 import os
 import secrets
 import shutil
@@ -29,6 +30,7 @@ from operations.project import Apis, Project, read_project_file, without_real
 from sandbox import data as holding
 from sandbox import machines as playing
 from sandbox import process
+from sandbox.following import Control, GoneError
 from toolchain import cache, progress
 from toolchain.engine import Engine
 
@@ -102,6 +104,21 @@ def reset(root: Path) -> None:
 def status(root: Path) -> process.Running | None:
     """Return the running local clouds, or None."""
     return process.status(root / FOLDER)
+
+
+def now(root: Path) -> dt.datetime:
+    """Return what time it is in the local clouds, whose clock can be moved.
+
+    Raises:
+        Failed: they don't run.
+    """
+    try:
+        said = Control(root / FOLDER).ask("/clock")
+    except GoneError:
+        said = None
+    if said is None:
+        raise Failed("the sandbox does not say what time it is; ./inv sandbox.start starts it")
+    return dt.datetime.fromisoformat(said["now"])
 
 
 def report(running: process.Running | None) -> dict[str, Any]:

@@ -69,22 +69,24 @@ def bring_up(project: Project, agreed: Agreed, *options: str) -> int:
     """
     go_on(project, agreed)
     pack = (*policy.arguments(project), *options)
-    basis = "" if agreed.yes else plans.basis(project)
-    code, plan = plans.preview(project, engine.run, *pack)
-    guards.require(project, plan, agreed.asked)
-    if code:
-        return code
-    if not plan.complete:
-        raise Failed("\n".join(f"{project.stack}: {each}" for each in plan.errors))
-    if plan.changes and not agreed.yes:
-        if not agrees(
-            f"{project.stack}: perform this update?", lambda: engine.run(project, "preview", *pack, "--diff")
-        ):
-            raise NotBegun(f"{project.stack}: declined; nothing was changed")
-        if plans.basis(project) != basis:
-            raise NotBegun(f"{project.stack}: its state or the files have changed since this plan was made; repeat it")
-    if code := engine.run(project, "up", *pack, "--yes", "--skip-preview"):
-        return code
+    with guards.lifted(project, agreed.asked):
+        basis = "" if agreed.yes else plans.basis(project)
+        code, plan = plans.preview(project, engine.run, *pack)
+        guards.require(project, plan, agreed.asked)
+        if code:
+            return code
+        if not plan.complete:
+            raise Failed("\n".join(f"{project.stack}: {each}" for each in plan.errors))
+        if plan.changes and not agreed.yes:
+            if not agrees(
+                f"{project.stack}: perform this update?", lambda: engine.run(project, "preview", *pack, "--diff")
+            ):
+                raise NotBegun(f"{project.stack}: declined; nothing was changed")
+            if plans.basis(project) != basis:
+                changed = "its state or the files have changed since this plan was made; repeat it"
+                raise NotBegun(f"{project.stack}: {changed}")
+        if code := engine.run(project, "up", *pack, "--yes", "--skip-preview"):
+            return code
     applied.tell(project, say)
     return 0
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import zipfile
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,9 +50,13 @@ python3 -I {program} --config "${{DESTDIR-}}{config}" {arguments}
 
 @dataclass(frozen=True)
 class Private:
-    """An argument that is a file with this text, which is there while the program runs, for its eyes only."""
+    """An argument that is a file with this text, which is there while the program runs, for its eyes only.
+
+    `beside` are other files, by the name that the text has for them.
+    """
 
     text: str = field(repr=False)
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 Argument = str | Private
@@ -136,14 +140,24 @@ def on_server(project: Project, stack: Stack) -> Run:
 
 
 def _script(environment: str, arguments: Sequence[Argument]) -> str:
-    files, words = [], []
-    for number, argument in enumerate(arguments):
-        words.append(f"file-{number}" if isinstance(argument, Private) else shlex.quote(argument))
-        if isinstance(argument, Private):
-            files.append(f"printf %s {shlex.quote(argument.text)} >file-{number}")
+    words, files = _laid_out(arguments)
     return _SCRIPT.format(
-        program=PROGRAM, config=CONFIG.format(environment), files="\n".join(files), arguments=" ".join(words)
+        program=PROGRAM,
+        config=CONFIG.format(environment),
+        files="\n".join(f"printf %s {shlex.quote(text)} >{name}" for name, text in files.items()),
+        arguments=shlex.join(words),
     )
+
+
+def _laid_out(arguments: Sequence[Argument]) -> tuple[list[str], dict[str, str]]:
+    """Return the arguments as words, and the files that these name, by name, with their text."""
+    words: list[str] = []
+    files: dict[str, str] = {}
+    for number, argument in enumerate(arguments):
+        if isinstance(argument, Private):
+            files |= {f"file-{number}": argument.text, **argument.beside}
+        words.append(f"file-{number}" if isinstance(argument, Private) else argument)
+    return words, files
 
 
 def _here(project: Project, stack: Stack) -> Run:
@@ -152,11 +166,9 @@ def _here(project: Project, stack: Stack) -> Run:
             place = Path(folder)
             (place / PROGRAM).write_bytes(archive())
             edits.write_private(place / CONFIG_FILE, json.dumps(configuration(project, stack, environment)))
-            words = []
-            for number, argument in enumerate(arguments):
-                if isinstance(argument, Private):
-                    edits.write_private(place / f"file-{number}", argument.text)
-                words.append(f"file-{number}" if isinstance(argument, Private) else argument)
+            words, files = _laid_out(arguments)
+            for name, text in files.items():
+                edits.write_private(place / name, text)
             return _run([sys.executable, "-I", PROGRAM, "--config", CONFIG_FILE, *words], place)
 
     return run

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from components import labels, outfit, user_data
 from components.settings import PROJECT, Stack
-from operations import clouds, engine
+from operations import clouds, engine, guards
 from operations.clouds import Clouds
 from operations.errors import Failed, Refused
 from operations.project import Project
@@ -24,7 +24,6 @@ _AT_ONCE = 16
 # What is least exposed comes first, so that what goes wrong shows before customers do.
 _ORDER = ("none", "proxied", "load-balancer")
 _SERVER = "linode:index/instance:Instance"
-_DATABASE = "linode:index/databasePostgresqlV2:DatabasePostgresqlV2"
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ class _Deployed:
             {
                 each["outputs"]["label"]: outfit.connection(each["outputs"])
                 for each in found
-                if each["type"] == _DATABASE
+                if each["type"] == guards.DATABASE
             },
             {each["inputs"]["label"]: key for each in servers if (key := _born_with(each["inputs"]))},
             applied.host_keys(project),

@@ -32,7 +32,8 @@ _CONNECTIONS = "ss -Htn state established '( sport = :443 )' | wc -l"
 # Caddy ends the requests that it has, and closes connections that clients keep for later ones, while the application
 # still answers.
 _STOP = "systemctl stop gate.service caddy.service"
-_START = "systemctl start app.service caddy.service gate.service"
+STOP_ALL = f"{_STOP}\nsystemctl stop app.service"
+START = "systemctl start app.service caddy.service gate.service"
 _IS_HEALTHY = """\
 for unit in app caddy gate; do
     systemctl is-active --quiet "$unit.service" || { echo "$unit.service is not active"; return; }
@@ -280,7 +281,7 @@ class Roll:
             if not self.admit:
                 return said, None
             if member.health:
-                remote.run(_START)
+                remote.run(START)
         except ScriptError as reason:
             return "", f"a command failed: {reason}"
         return said, self._wait_until_healthy(member, remote)

@@ -116,6 +116,25 @@ def test_a_generation_leaves_unasked_where_another_stays(up: Checkout) -> None:
     assert labels(up, "instance") == ["test-int-api-g2-1"]
 
 
+def test_a_protected_database_goes_by_its_name_alone_where_another_of_its_environment_stays(up: Checkout) -> None:
+    generations = "environments.internal.database.generations"
+    change_stack(up.root, "test", {generations: [1, 2]})
+    passed(up)
+    change_stack(up.root, "test", {generations: [1]})
+    assert refused(up) == [
+        f"test: this would delete the database test-int-db-g2, and lose all its data and backups: {UNDECLARED}",
+        "test: nothing was changed; if that is meant: ./inv up test --sandbox --delete test-int-db-g2",
+    ]
+    assert "this would delete the database test-int-db-g2," in refused(up, "--delete", "test-int-db")[0]
+    assert protected(up) == ["test-int-db", "test-int-db-g2"]
+    passed(up, "--delete", "test-int-db-g2")
+    assert labels(up, "database") == protected(up) == ["test-int-db"]
+
+
+def protected(checkout: Checkout) -> list[str]:
+    return sorted(each["inputs"]["label"] for each in engine.resources(project(checkout)) if each.get("protect"))
+
+
 def server(op: str, number: int, generation: int, role: str = "api") -> Step:
     label = f"test-int-{role}-g{generation}-{number}"
     inputs = {"label": label, "tags": [f"generation:{generation}", f"role:{role}", "stack:test"]}
