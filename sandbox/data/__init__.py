@@ -23,7 +23,7 @@ from sandbox.process import SandboxError
 
 FOLDER = "data"
 STATUS = "status.json"
-READY_WITHIN = 120.0  # seconds; it needs a few, and a fork as long as what is written takes to be read
+READY_WITHIN = 300.0  # seconds; it needs a few, and a fork as long as what is written takes to be read
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,13 @@ def start(folder: Path, say: Callable[[str], None]) -> Data:
 
     tools.ensure("versitygw", say)
 
+    found: set[int] = set()
+
     def is_ready(control: following.Control) -> bool:
         holdings, told = control.ask("/holdings"), _told(folder)
-        for version in {each["version"] for each in (holdings or {"databases": ()})["databases"]}:
+        for version in {each["version"] for each in (holdings or {"databases": ()})["databases"]} - found:
             postgresql.find(version, say)
+            found.add(version)
         if told and told["troubles"]:
             raise SandboxError("; ".join(told["troubles"]))
         return bool(holdings and told and told["of"] == digest(holdings))

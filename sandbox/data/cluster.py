@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import authority, children
-from sandbox.linode.databases import DATABASE
 from toolchain import postgresql
 from toolchain.postgresql import Programs
 
@@ -146,7 +145,7 @@ class Cluster:
         said = (_FORKED if source else _CREATED).format(
             user=wanted["credentials"]["username"],
             password=wanted["credentials"]["password"],
-            database=DATABASE,
+            database=wanted["name"],
         )
         self._run("postgres", "--single", "-D", data, _SUPERUSER, input=said)
         with gzip.open(new / _BASE, "wb", 1) as packed, tarfile.open(fileobj=packed, mode="w|") as base:

@@ -131,10 +131,11 @@ class _Host:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._home = home.ensure(folder)
         self._versitygw = tools.ensure("versitygw", print)
-        self._programs: dict[int, postgresql.Programs] = {}
+        self._programs: dict[int, postgresql.Programs | CommandError] = {}
         self._bases: dict[str, _Base] = {}
         self._doors: dict[str, _Door] = {}
         self._told = ""
+        (self._folder / STATUS).unlink(missing_ok=True)  # of one that was killed
 
     def look(self) -> None:
         """Brings everything to what the model says now. Raises GoneError."""
@@ -173,9 +174,9 @@ class _Host:
         for identity in self._bases.keys() - kept:
             self._bases.pop(identity).task.end(signal.SIGQUIT)
         for found in self._home.iterdir():
-            if found.is_dir() and found.name.isdigit() and found.name not in kept:
-                shutil.rmtree(found)
-                (self._folder / f"{found.name}.log").unlink(missing_ok=True)
+            if found.stem.isdigit() and found.stem not in kept:
+                shutil.rmtree(found, ignore_errors=True)
+                (self._folder / f"{found.stem}.log").unlink(missing_ok=True)
 
     def _keep(self, wanted: Wanted) -> Iterator[str]:
         identity = wanted["id"]
@@ -186,7 +187,7 @@ class _Host:
         if not base.cluster.is_whole:
             source = self._bases.get(wanted["source"])
             if wanted["on"] and (source is None or source.cluster.is_whole):
-                files = self._home / (wanted["source"] or "none")
+                files = self._home / str(wanted["source"])
                 base.task.begin(lambda: base.cluster.make(wanted, files if files.exists() else None))
         elif wanted["on"]:
             base.task.begin(lambda: base.cluster.serve(wanted))
@@ -196,14 +197,25 @@ class _Host:
             yield f"database {wanted['label']}: see {base.cluster.log}"
 
     def _cluster(self, wanted: Wanted) -> Cluster:
-        version = wanted["version"]
-        if version not in self._programs:
-            found = postgresql.find(version, print)
-            self._programs[version] = found.within(self._home / f"programs-{version}")
         identity = wanted["id"]
+        # Files are those of the version that has made them, also where the model has another one by now.
+        made = (self._home / str(each) / "data/PG_VERSION" for each in (identity, wanted["source"]))
+        version = next((int(file.read_text()) for file in made if file.exists()), wanted["version"])
         address = loopback(self._folder, "database", identity)
-        log = self._folder / f"{identity}.log"
-        return Cluster(self._home / identity, self._programs[version], address, log)
+        return Cluster(self._home / identity, self._found(version), address, self._folder / f"{identity}.log")
+
+    def _found(self, version: int) -> postgresql.Programs:
+        """The programs of a version, which are looked for once. Raises CommandError where there are none."""
+        if version not in self._programs:
+            try:
+                found = postgresql.find(version, print).within(self._home / f"programs-{version}")
+                self._programs[version] = found
+            except CommandError as error:
+                self._programs[version] = error
+        known = self._programs[version]
+        if isinstance(known, CommandError):
+            raise known
+        return known
 
     def _follow_hosts(self, wanted: Mapping[str, Wanted]) -> Iterator[str]:
         """Serves buckets, and brings in and removes them and their keys; says what went wrong."""

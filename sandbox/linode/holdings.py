@@ -32,6 +32,7 @@ def _database(tx: Transaction, record: Record, down: list[str]) -> Body:
         "hosts": [host for host in body["hosts"].values() if host],
         "port": body["port"],
         "credentials": record.private["credentials"],
+        "name": databases.DATABASE,
         "authority": databases.authority(record),
         "source": str(fork["source"]) if fork else None,
         # By this machine's clock, in seconds since 1970.
