@@ -48,7 +48,7 @@ def clock(held: Holdings) -> datetime:
 def is_reached(held: Holdings, label: str) -> bool:
     try:
         return held.says(label, "SELECT true") == [True]
-    except psycopg.OperationalError:
+    except (KeyError, psycopg.OperationalError):
         return False
 
 
