@@ -80,11 +80,13 @@ def run(config: Config, wanted: argparse.Namespace, say: Say) -> dict[str, Any]:
     except REASONS as error:
         found["reason"] = " ".join(str(error).split())
     found["seconds"] = watch.total()
+    if "taken" in found["copy"]:
+        try:
+            evidence.keep(repository, found, now)
+        except RepositoryError as error:  # a proof that nobody can look up is none
+            reason = found.get("reason") or f"the evidence can't be kept: {error}"
+            found |= {"result": evidence.FAILED, "reason": reason}
     say(f"{config.name}: {found['result']}{': ' + found['reason'] if 'reason' in found else ''}")
-    try:
-        evidence.keep(repository, found, now)
-    except RepositoryError as error:  # a proof that nobody can look up is none
-        found |= {"result": evidence.FAILED, "reason": found.get("reason") or f"the evidence can't be kept: {error}"}
     return found
 
 
