@@ -134,8 +134,8 @@ def expected(config: Config, repository: Repository, copy: Copy) -> tuple[dict[s
     return found, own
 
 
-def restore(programs: Path, dump: Path, database: Mapping[str, Any], *more: str) -> None:
-    """Restore a dump into a database.
+def restore(programs: Path, dump: Path, database: Mapping[str, Any], *more: str, user: processes.User | None) -> None:
+    """Restore a dump into a database, as a user of this machine.
 
     Raises:
         ServerError: it can't be.
@@ -143,7 +143,7 @@ def restore(programs: Path, dump: Path, database: Mapping[str, Any], *more: str)
     options = ["--exit-on-error", "--no-password", f"--jobs={os.cpu_count() or 1}", f"--dbname={database['dbname']}"]
     environment = variables({name: str(value) for name, value in database.items() if name != "dbname"})
     command: list[str | Path] = [programs / "pg_restore", *options, *more, dump]
-    server.finish(processes.start(command, environment, user=server.account()), "pg_restore")
+    server.finish(processes.start(command, environment, user=user), "pg_restore")
 
 
 def fetch(repository: Repository, copy: Copy, dump: Path) -> None:
@@ -196,7 +196,7 @@ class _Proof:
                 self._tell(f"restoring it into PostgreSQL {before['server']['major']}")
                 with self.watch.part("restore"):
                     database = _prepared(reached, before)
-                    restore(programs, dump, database)
+                    restore(programs, dump, database, user=server.account())
                 self._tell("comparing it with its record")
                 with self.watch.part("compare"):
                     self._compare(before, record.take(database), found)

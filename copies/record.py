@@ -32,7 +32,6 @@ _SETTINGS = {
     "bytea_output": "hex",
     "extra_float_digits": "1",
     "lc_monetary": "C",
-    "lc_messages": "C",
     "xmlbinary": "base64",
     "quote_all_identifiers": "off",
     "row_security": "off",  # a table that is not read whole is an error

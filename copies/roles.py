@@ -1,9 +1,10 @@
 """Making what a dump leaves to the server: roles, what they are members of, and the settings of roles and database."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from copies.record import Connection
@@ -23,16 +24,15 @@ def make(connection: Connection, record: Mapping[str, Any]) -> None:
         words = [each if facts[each] else f"no{each}" for each in _ATTRIBUTES]
         create(connection, name, f"{' '.join(words)} connection limit {facts['connection limit']}")
         if facts["valid until"]:
-            _execute(
-                connection, "alter role {} valid until {}", sql.Identifier(name), sql.Literal(facts["valid until"])
-            )
+            until = sql.Literal(facts["valid until"])
+            connection.execute(_composed("alter role {} valid until {}", sql.Identifier(name), until))
     for facts in record["sections"]["memberships"].values():
         join(connection, facts)
 
 
 def create(connection: Connection, name: str, words: str) -> None:
     """Make a role with these attributes."""
-    _execute(connection, f"create role {{}} {words}", sql.Identifier(name))
+    connection.execute(_composed(f"create role {{}} {words}", sql.Identifier(name)))
 
 
 def join(connection: Connection, facts: Mapping[str, Any]) -> None:
@@ -43,30 +43,44 @@ def join(connection: Connection, facts: Mapping[str, Any]) -> None:
         words = "with admin option" if options["admin"] else ""
     else:
         words = f"with {', '.join(f'{name} {on}' for name, on in options.items())}"
-    _execute(connection, f"grant {{}} to {{}} {words}", *names)
+    connection.execute(_composed(f"grant {{}} to {{}} {words}", *names))
 
 
-def set_up(connection: Connection, record: Mapping[str, Any]) -> None:
-    """Give the connection's database the owner, privileges and settings of the one that was recorded."""
-    database = sql.Identifier(connection.info.dbname)
+def set_up(connection: Connection, record: Mapping[str, Any], *, strict: bool = True) -> list[str]:
+    """Give the connection's database the owner, privileges and settings of the one that was recorded.
+
+    Return what the server refused, where that is no error by being not `strict`.
+    """
+    refused = []
+    for statement in _statements(connection.info.dbname, record):
+        try:
+            connection.execute(statement)
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject) as error:
+            if strict:
+                raise
+            refused.append(f"{statement.as_string(connection)}: {error.diag.message_primary}")
+    return refused
+
+
+def _statements(name: str, record: Mapping[str, Any]) -> Iterator[sql.Composed]:
+    database = sql.Identifier(name)
     (facts,) = record["sections"]["database"].values()
-    _execute(connection, f"alter database {{}} owner to {facts['owner']}", database)
-    _execute(connection, f"revoke all on database {{}} from public, {facts['owner']}", database)
+    yield _composed(f"alter database {{}} owner to {facts['owner']}", database)
+    yield _composed(f"revoke all on database {{}} from public, {facts['owner']}", database)
     for privilege in facts["privileges"]:
         whose, which, option = _GRANT.fullmatch(privilege).groups(default="")  # type: ignore[union-attr]
-        _execute(connection, f"grant {which} on database {{}} to {whose}{option and ' with grant option'}", database)
+        yield _composed(f"grant {which} on database {{}} to {whose}{option and ' with grant option'}", database)
     for each in record["sections"]["settings"].values():
         where = [("role", each["role"])] if each["role"] else []
-        where += [("in database" if where else "database", connection.info.dbname)] if each["here"] else []
+        where += [("in database" if where else "database", name)] if each["here"] else []
         alter = "alter " + (" ".join(f"{kind} {{}}" for kind, _ in where) or "role all")
         for setting in each["values"]:
-            name, _, value = setting.partition("=")
-            values = [part.strip().strip('"') for part in value.split(",")] if name in _LISTS else [value]
-            given = sql.SQL(", ").join(map(sql.Literal, values))
-            names = [sql.Identifier(of) for _, of in where]
-            _execute(connection, f"{alter} set {{}} to {{}}", *names, sql.Identifier(*name.split(".")), given)
+            parameter, _, value = setting.partition("=")
+            values = [part.strip().strip('"') for part in value.split(",")] if parameter in _LISTS else [value]
+            names = [*(sql.Identifier(of) for _, of in where), sql.Identifier(*parameter.split("."))]
+            yield _composed(f"{alter} set {{}} to {{}}", *names, sql.SQL(", ").join(map(sql.Literal, values)))
 
 
-def _execute(connection: Connection, text: str, *parts: sql.Composable) -> None:
-    """Run a statement. Its words are ours, or names that a server has quoted; its parts are put into it."""
-    connection.execute(sql.SQL(text).format(*parts))
+def _composed(text: str, *parts: sql.Composable) -> sql.Composed:
+    """Return a statement. Its words are ours, or names that a server has quoted; its parts are put into it."""
+    return sql.SQL(text).format(*parts)

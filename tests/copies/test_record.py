@@ -47,7 +47,7 @@ def test_a_restored_database_has_the_same_record(sample: Sample) -> None:
         server.finish(server.initialise(programs, folder / "data"), "initdb")
         with server.running(programs, folder / "data") as reached:
             database = drill._prepared(reached, taken)
-            drill.restore(programs, folder / "dump", database)
+            drill.restore(programs, folder / "dump", database, user=None)
             assert compare.differences(taken, record.take(database)) == []
 
 
