@@ -42,13 +42,13 @@ def test_lint_runs_every_linter_also_after_one_has_complained(calls: Path, monke
 def test_tests_run_after_lint_and_theirs_is_the_exit_code(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_python(calls, monkeypatch, pytest=5)
     assert quality.test(calls.parent, exhaustive=False) == 5
-    assert called(calls) == [*LINT, ["pytest"]]
+    assert called(calls) == [*LINT, list(quality.TESTS)]
 
 
 def test_exhaustive_tests_are_asked_for_with_all(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_python(calls, monkeypatch)
     assert quality.test(calls.parent, exhaustive=True) == 0
-    assert called(calls)[-1] == ["pytest", "--all"]
+    assert called(calls)[-1] == [*quality.TESTS, "--all"]
 
 
 def test_no_test_runs_while_lint_complains(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
