@@ -25,7 +25,7 @@ class Terminal:
             os.execve(command[0], command, environment)  # noqa: S606 - the child becomes the program
         fcntl.ioctl(self._screen, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    def wait_for(self, text: str, seconds: float = 180) -> None:
         """Read until the program has shown a text that it had not shown before the call."""
         begin = len(self.shown)
         until = time.monotonic() + seconds
@@ -36,7 +36,7 @@ class Terminal:
         """Type something."""
         os.write(self._screen, text.encode())
 
-    def end(self, seconds: float = 60) -> int:
+    def end(self, seconds: float = 180) -> int:
         """Read until the program has ended; return its exit code."""
         until = time.monotonic() + seconds
         while self._read(until - time.monotonic()):
