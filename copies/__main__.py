@@ -4,6 +4,7 @@ import argparse
 import datetime as dt
 import importlib
 import json
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -157,6 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for option, given in options.items():
             command.add_argument(option, **given)
     wanted = parser.parse_args(arguments)
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of connections that are cut, which we do ourselves
     try:
         with processes.interruptible():
             code: int = wanted.run(config.read(wanted.config), wanted)

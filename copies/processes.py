@@ -13,7 +13,7 @@ from typing import IO
 _FOREIGN = ("AWS_", "PG", "RESTIC_")
 """What the caller's environment says to these programs is not what the configuration says."""
 
-_PATIENCE = 10.0
+_PATIENCE = 3.0
 
 
 User = tuple[int, int]
@@ -52,7 +52,7 @@ def _as(user: User | None) -> list[str]:
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """End a program: asked first, so that restic takes its lock away."""
+    """End a program: asked first, so that restic takes its lock away; it then goes on to wait for input."""
     for ask in (process.terminate, process.kill):
         if process.poll() is not None:
             return

@@ -26,8 +26,10 @@ def held(file: Path, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
             known: dict[str, Any] = json.loads(before or "{}")
         except ValueError:  # written half: less is known then
             known = {}
-        yield known
-        if (after := json.dumps(known)) != (before or "{}"):
-            opened.seek(0)
-            opened.write(after)
-            opened.truncate()
+        try:
+            yield known
+        finally:  # also where an alarm reached somebody, and not all
+            if (after := json.dumps(known)) != (before or "{}"):
+                opened.seek(0)
+                opened.write(after)
+                opened.truncate()

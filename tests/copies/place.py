@@ -1,5 +1,6 @@
 """A place for copies: a bucket with a repository, reached through a proxy, a database, and the program."""
 
+import datetime as dt
 import json
 import os
 import secrets
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from copies import config, listing
+from copies import config, copy, listing
+from copies.listing import DUMP, RECORD, Copy
 from copies.repository import Repository
 from tests import restic, s3
 from tests.configuration import ROOT
@@ -100,6 +102,19 @@ class Place:
     def run(self, *arguments: str, file: Path | None = None) -> Done:
         """Run a command to its end."""
         return finished(self.start(*arguments, file=file))
+
+    def make(self, now: dt.datetime | None = None) -> Copy:
+        """Make a copy by hand, on a day when everybody's clock says so."""
+        if now:
+            self.proxy.clock = now - dt.datetime.now(dt.UTC)
+        when = now or dt.datetime.now(dt.UTC)
+        return copy.make(config.read(self.config), when, by_hand=True, known=True, say=print)
+
+    def seed(self, taken: dt.datetime) -> None:
+        """Put a copy of an earlier day there, without asking the database."""
+        dump = self.repository.save(b"a dump", DUMP, [DUMP], taken)
+        tags = Copy(dump, "", taken, 6, 0, 0.1, "15.1", by_hand=False).tags
+        self.repository.save(b"{}", RECORD, tags, taken)
 
     def copies(self) -> list[str]:
         """The ids of the copies that are whole, newest first."""

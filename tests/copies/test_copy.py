@@ -11,7 +11,7 @@ import pytest
 
 from copies import config, copy, listing, record, state
 from copies.copy import CopyError
-from copies.listing import DUMP, RECORD, Copy
+from copies.listing import DUMP, RECORD
 from copies.repository import RepositoryError
 from tests.copies import place as places
 from tests.copies.place import Place, finished
@@ -36,27 +36,14 @@ def place(shop: Place) -> Iterator[Place]:
     shop.proxy.well()
 
 
-def make(place: Place, now: dt.datetime, *, by_hand: bool = False) -> Copy:
-    """Make a copy on a day when everybody's clock says so."""
-    place.proxy.clock = now - dt.datetime.now(dt.UTC)
-    return copy.make(config.read(place.config), now, by_hand=by_hand, known=False, say=lambda _: None)
-
-
-def seed(place: Place, taken: dt.datetime) -> None:
-    """Put a copy of an earlier day there, without asking a database."""
-    repository = place.repository
-    dump = repository.save(b"a dump", DUMP, [DUMP], taken)
-    repository.save(b"{}", RECORD, Copy(dump, "", taken, 6, 0, 0.1, "15.1", by_hand=False).tags, taken)
-
-
 def test_forty_five_runs_on_a_moved_clock_leave_exactly_thirty_days(place: Place, exhaustive: bool) -> None:
     first = dt.datetime.now(dt.UTC).replace(hour=12, microsecond=0)
     days = [first + number * DAY for number in range(45)]
     seeded = 0 if exhaustive else 41
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda day: seed(place, day), days[:seeded]))
+        list(pool.map(place.seed, days[:seeded]))
     for day in days[seeded:]:
-        make(place, day)
+        place.make(day)
     kept = listing.copies(place.repository.snapshots())
     assert [each.taken for each in kept] == list(reversed(days[15:]))
     assert len(place.repository.snapshots()) == 60
@@ -64,12 +51,11 @@ def test_forty_five_runs_on_a_moved_clock_leave_exactly_thirty_days(place: Place
 
     # A copy by hand takes the place of its own day, and of no other.
     later = days[-1] + dt.timedelta(hours=2)
-    by_hand = make(place, later, by_hand=True)
-    assert by_hand.by_hand
+    assert place.make(later).by_hand
     assert [each.taken for each in listing.copies(place.repository.snapshots())] == [later, *reversed(days[15:-1])]
     # What a job that stood still finds again is as it was: only days with a copy count.
     month_later = later + 30 * DAY
-    make(place, month_later)
+    place.make(month_later)
     assert [each.taken for each in listing.copies(place.repository.snapshots())] == [
         month_later,
         later,
@@ -163,10 +149,9 @@ def test_an_older_pg_dump_is_refused_with_what_to_install(place: Place) -> None:
 
 
 def test_a_repository_is_made_on_first_use_and_missed_when_it_is_gone(place: Place) -> None:
-    kept = place.folder / "aside"
-    shutil.copytree(place.bucket, kept)
-    for each in list(place.bucket.iterdir()):
-        shutil.rmtree(each) if each.is_dir() else each.unlink()
+    aside = place.folder / "aside"
+    place.bucket.rename(aside)
+    place.bucket.mkdir()
     gone = place.run("copy")
     assert gone.code == 1
     assert "there is no repository" in gone.said
@@ -176,6 +161,8 @@ def test_a_repository_is_made_on_first_use_and_missed_when_it_is_gone(place: Pla
     assert made.code == 0, made.said
     assert "making the repository" in made.said
     assert place.copies() == [made.found["id"]]
+    shutil.rmtree(place.bucket)
+    aside.rename(place.bucket)
 
 
 def test_another_key_and_another_bucket_are_said(place: Place) -> None:
