@@ -113,7 +113,7 @@ class _Restoring:
     def _make_roles(self) -> list[str]:
         """Make the roles that are missing. They can't log in: nobody knows their passwords here."""
         there = {name for (name,) in self._connection.execute("select rolname from pg_roles")}
-        made = [name for name in self._sections["roles"] if name not in there]
+        made = sorted(name for name in self._sections["roles"] if name not in there)
         for name in made:
             inherits = "inherit" if self._sections["roles"][name]["inherit"] else "noinherit"
             roles.create(self._connection, name, f"nologin {inherits}")

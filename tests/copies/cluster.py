@@ -62,11 +62,11 @@ class Cluster:
         return {**where, **(tls if self.programs.tls else {"sslmode": "disable"})}
 
     def database(self, name: str, *scripts: str, owner: str = "postgres") -> dict[str, str]:
-        """Make a database, run scripts in it as `postgres`, and return how `postgres` connects to it."""
+        """Make a database, run scripts in it as its owner, and return how he connects to it."""
         with psycopg.connect(make_conninfo(**self.superuser, dbname="postgres"), autocommit=True) as connection:
             made = sql.SQL("create database {} owner {} template template0")
             connection.execute(made.format(sql.Identifier(name), sql.Identifier(owner)))
-        parameters = {**self.superuser, "dbname": name}
+        parameters = {**(self.superuser if owner == "postgres" else self.admin), "dbname": name}
         self.execute(parameters, *scripts)
         return parameters
 
@@ -76,11 +76,12 @@ class Cluster:
             for script in scripts:
                 connection.execute(script.encode())
 
-    def sampled(self, name: str = "app") -> dict[str, str]:
-        """Make the roles and the sample database; return how `postgres` connects to it."""
+    def sampled(self, name: str = "app", owner: str = "postgres") -> dict[str, str]:
+        """Make the roles, and the sample database as its owner would; return how he connects to it."""
         self.execute({**self.superuser, "dbname": "postgres"}, (HERE / "roles.sql").read_text())
         more = "extensions" if "hstore" in self.programs.extensions else "vectors"
-        return self.database(name, *((HERE / f"{script}.sql").read_text() for script in ("sample", more)))
+        scripts = ("sample", more) if more == "extensions" or owner == "postgres" else ("sample",)
+        return self.database(name, *((HERE / f"{script}.sql").read_text() for script in scripts), owner=owner)
 
     def run(self, program: str, *arguments: str | Path, **options: Any) -> str:
         """Run one of its programs as the user that it runs as; return what it printed."""

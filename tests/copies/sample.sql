@@ -192,4 +192,3 @@ do $$ begin
     execute format('revoke connect on database %I from public', current_database());
     execute format('grant connect on database %I to chat_owner, "Customer Service", akmadmin', current_database());
 end $$;
-alter role reader set search_path = chat, public;

@@ -14,19 +14,19 @@ from tests.copies.cluster import ADMIN, Cluster
 from tests.copies.place import Done, Place
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with places.made(tmp_path_factory.mktemp("restore"), "") as made:
-        made.database = made.cluster.sampled("sampled")
+@pytest.fixture(scope="module", params=[15, 18])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with places.made(tmp_path_factory.mktemp("restore"), "", major=request.param) as made:
+        made.database = made.cluster.sampled("sampled", ADMIN)
         made.configure()
         assert made.run("copy").code == 0
         yield made
 
 
 @pytest.fixture(scope="module")
-def elsewhere() -> Iterator[Cluster]:
+def elsewhere(place: Place) -> Iterator[Cluster]:
     """A new managed server: it knows its own roles only."""
-    with clusters.running(15) as running:
+    with clusters.running(place.cluster.programs.major) as running:
         yield running
 
 
@@ -36,20 +36,24 @@ def restored(place: Place, into: dict[str, Any]) -> Done:
     return place.run("restore", "--copy", place.copies()[0], "--into", str(file))
 
 
+def test_an_owner_that_one_may_not_become_is_named(place: Place, elsewhere: Cluster) -> None:
+    everything = {**elsewhere.superuser, "dbname": "postgres"}
+    elsewhere.execute(everything, "create role chat_owner superuser")
+    done = restored(place, elsewhere.database("other", owner=ADMIN))
+    assert done.code == 1
+    assert "chat_owner owns something in the copy, and akmadmin may not become it" in done.found["reason"]
+    elsewhere.execute(everything, "drop database other", 'drop role chat_owner, "Customer Service", auditor, reader')
+
+
 def test_a_copy_comes_back_into_a_new_managed_database(place: Place, elsewhere: Cluster) -> None:
-    # What a managed server's users can't have in the first place.
-    with psycopg.connect(make_conninfo(**place.database), autocommit=True) as connection:
-        connection.execute("drop publication if exists everything")
-    assert place.run("copy", "--by-hand").code == 0
-    superuser = elsewhere.database("new", "create extension citext", owner=ADMIN)
-    into = {**elsewhere.admin, "dbname": "new"}
+    into = elsewhere.database("new", owner=ADMIN)
     done = restored(place, into)
     assert (done.code, done.found.get("reason")) == (0, None), done.said
     assert done.found["roles without login"] == ["Customer Service", "auditor", "chat_owner", "reader"]
     assert done.found["differences"] == []
-    assert done.found["compared"]["tables"] == 14
+    assert done.found["compared"]["rows"] == done.found["copy"]["rows"]
     assert all(line.startswith(("roles: ", "settings: ", "memberships", "database: ")) for line in done.found["other"])
-    with psycopg.connect(make_conninfo(**superuser)) as connection:
+    with psycopg.connect(make_conninfo(**into)) as connection:
         asked = "select rolname from pg_roles where rolname !~ '^pg_' and rolcanlogin"
         assert {name for (name,) in connection.execute(asked)} == {"postgres", ADMIN}
         owner = connection.execute("select tableowner from pg_tables where tablename = 'everything'").fetchone()
@@ -57,3 +61,20 @@ def test_a_copy_comes_back_into_a_new_managed_database(place: Place, elsewhere: 
     again = restored(place, into)
     assert again.code == 1
     assert again.found["reason"].startswith("the database is not empty: relations: ")
+
+
+def test_a_superuser_gets_everything_back(place: Place, elsewhere: Cluster) -> None:
+    into = elsewhere.database("all")
+    done = restored(place, into)
+    assert (done.code, done.found["differences"], done.found["refused"]) == (0, [], []), done.said
+
+
+def test_a_database_of_another_major_version_is_refused(place: Place) -> None:
+    with clusters.running(16) as other:
+        into = other.database("new")
+        done = restored(place, into)
+        major = place.cluster.programs.major
+        assert (done.code, done.found["reason"]) == (
+            1,
+            f"the database is of PostgreSQL 16, the copy of PostgreSQL {major}",
+        )
