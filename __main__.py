@@ -25,5 +25,7 @@ pulumi.export("servers", {each: environment.servers for each, environment in reg
 pulumi.export("balancers", {each: environment.balancers for each, environment in region.environments.items()})
 pulumi.export("copies", {each: environment.copies for each, environment in region.environments.items()})
 pulumi.export("contents", {each: environment.contents for each, environment in region.environments.items()})
+if region.contents is not None:
+    pulumi.export("opsContents", region.contents)
 if config.get_bool("sandbox"):
     pulumi.export("sandbox", True)  # a real run refuses a state that says so

@@ -112,6 +112,7 @@ DATABASE_PLANS: Mapping[str, DatabasePlan] = MappingProxyType(
 # The engines recorded begin at 13; its community maintains no version before 15 any more.
 POSTGRESQL_VERSIONS = (15, 16, 17)
 SERVER_IMAGES = ("linode/debian12", "linode/debian13")
+OPS_IMAGES = ("linode/debian13",)  # copies need its restic, 0.18; Debian 12 has 0.14
 
 NODE_BALANCER_PRICE = Decimal(10)
 OBJECT_STORAGE_PRICE = Decimal(5)  # an account that holds at least one bucket

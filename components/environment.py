@@ -1,6 +1,7 @@
 """An environment: a whole platform that shares nothing with its neighbours but the zone and the ops server.
 
-The order is database, servers, the database's allow list, balancers, names: each waits for what it needs.
+The order is database and copies, the ops server, servers, the database's allow list, balancers, names: each waits for
+what it needs.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from components.inputs import Inputs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.network import firewall, server_doors
 from components.ops import OpsServer
+from components.outfit import Copied
 from components.servers import Server, ServerGroup, ServerGroupArgs
 from components.topology import MAX_SERVERS, Stack
 
@@ -36,17 +38,17 @@ class EnvironmentArgs:
     environment: str
     inputs: Inputs
     public_sources: Sequence[str]
-    ops: OpsServer | None
     copies_provider: pulumi.ProviderResource | None
 
 
 class Environment(pulumi.ComponentResource):
-    """One environment.
+    """One environment: its data, which the ops server is told of, and what serves it, once there is an ops server.
 
     The servers' Firewall, and components: Database, Copies, for each role a ServerGroup, a LoadBalancer and its
     name, and Alarms.
 
     Attributes:
+        copied: what an ops server needs to copy the database; None where it has no copies.
         servers: label and public address of every server, by role.
         balancers: public address of each role's balancer.
         copies: bucket and endpoint of the database copies; empty where there are none.
@@ -62,14 +64,25 @@ class Environment(pulumi.ComponentResource):
         self._parts = (args.stack.label, self._settings.label)
         lifetime = args.stack.lifetime.model_dump() if args.stack.lifetime else {}
         self._tags = {"stack": args.stack_name, "environment": args.environment, **lifetime}
-        self._ssh_addresses = [args.ops.address] if args.ops else []
+        self._data = self._databases()
+        self._serving = self._data[self._settings.database.serves]
+        copies = self._copies()
+        self.copies = {"bucket": copies.bucket, "endpoint": copies.endpoint} if copies else {}
+        self.copied: pulumi.Output[Copied] | None = (
+            pulumi.Output.all(self._serving.connection, copies.store).apply(lambda known: Copied(*known))
+            if copies
+            else None
+        )
 
-        databases = self._databases()
-        serving = databases[self._settings.database.serves]
-        self.copies = self._copies()
-        births = self._births(serving)
-        groups = self._groups(births)
-        self._admit(databases, groups)
+    def serve(self, ops: OpsServer | None) -> None:
+        """Declare servers, balancers and names; the ops server reaches the servers, and the database where it copies.
+
+        Sets the attributes that are not of data.
+        """
+        ssh_addresses = [ops.address] if ops else []
+        births = self._births(ssh_addresses)
+        groups = self._groups(births, ssh_addresses)
+        self._admit(groups, ssh_addresses)
         balancers = {role: self._balancer(role, servers) for role, servers in groups.items()}
         if self._settings.publish != "none":
             self._publish(balancers)
@@ -99,44 +112,42 @@ class Environment(pulumi.ComponentResource):
             )
         return made
 
-    def _admit(self, databases: Mapping[int, Database], groups: Mapping[str, Sequence[Server]]) -> None:
+    def _admit(self, groups: Mapping[str, Sequence[Server]], ops: Sequence[pulumi.Output[str]]) -> None:
         """Let servers reach the database that serves. The ops server reaches all that are copied.
 
         Nothing else reaches one that does not serve: what still has its address writes into nothing that is lost.
         """
-        args, settings = self._args, self._settings.database
-        servers = [
-            server.address for role, group in groups.items() for server in group if args.stack.roles[role].database
-        ]
-        ops = [args.ops.address] if args.ops and settings.copies else []
-        for generation, database in databases.items():
-            database.admit([*(servers if generation == settings.serves else []), *ops])
+        settings, roles = self._settings.database, self._args.stack.roles
+        servers = [server.address for role, group in groups.items() for server in group if roles[role].database]
+        besides = ops if settings.copies else []
+        for generation, database in self._data.items():
+            database.admit([*(servers if generation == settings.serves else []), *besides])
 
-    def _copies(self) -> dict[str, pulumi.Output[str]]:
-        args, region = self._args, self._args.stack.copy_region()
-        if not self._settings.database.copies or region is None:
-            return {}
-        copies = Copies(
+    def _copies(self) -> Copies | None:
+        args, stack = self._args, self._args.stack
+        first, second = stack.copy_region(), stack.second_copy_region()
+        if not self._settings.database.copies or first is None or second is None:
+            return None
+        return Copies(
             f"{self._name}-copies",
-            CopiesArgs(self._parts, region),
+            CopiesArgs(self._parts, first, second),
             pulumi.ResourceOptions(parent=self, providers=[args.copies_provider] if args.copies_provider else None),
         )
-        return {"bucket": copies.bucket, "endpoint": copies.endpoint}
 
-    def _births(self, database: Database) -> dict[str, Birth]:
+    def _births(self, ssh_addresses: Sequence[pulumi.Output[str]]) -> dict[str, Birth]:
         """Return by role what renders the user data of a server from its label."""
         args = self._args
         return {
-            role: user_data_of(
-                BirthArgs(args.stack, args.environment, role, args.inputs, database, self._ssh_addresses)
-            )
+            role: user_data_of(BirthArgs(args.stack, args.environment, role, args.inputs, self._serving, ssh_addresses))
             for role in self._settings.groups
         }
 
-    def _groups(self, births: Mapping[str, Birth]) -> dict[str, tuple[Server, ...]]:
+    def _groups(
+        self, births: Mapping[str, Birth], ssh_addresses: Sequence[pulumi.Output[str]]
+    ) -> dict[str, tuple[Server, ...]]:
         stack = self._args.stack
         label = labels.label("firewall", *self._parts, "servers")
-        doors = server_doors(stack.admin_sources, self._ssh_addresses)
+        doors = server_doors(stack.admin_sources, ssh_addresses)
         shared = firewall(f"{self._name}-servers-firewall", label, labels.tags(**self._tags), doors, self)
         return {
             role: ServerGroup(

@@ -75,6 +75,27 @@ def database(stack: str, environment: str, generation: int) -> str:
     return label("database", stack, environment, "db", *([] if generation == 1 else [f"g{generation}"]))
 
 
+def copies_bucket(stack: str, environment: str) -> str:
+    """Compose the label of the bucket that holds the copies of an environment's database."""
+    # Bucket names are shared by everybody in the world: the project's name makes ours ours.
+    return label("bucket", "chat-tonic", stack, environment, "copies")
+
+
+def second_bucket(stack: str, environment: str) -> str:
+    """Compose the label of the bucket that holds the second copies."""
+    return label("bucket", "chat-tonic", stack, environment, "copies", "second")
+
+
+def copies_key(stack: str, environment: str) -> str:
+    """Compose the label of the key that reads and writes the bucket of the copies: the ops server's."""
+    return label("bucket key", stack, environment, "copies")
+
+
+def second_key(stack: str, environment: str) -> str:
+    """Compose the label of the key that reads the copies, and reads and writes the second copies."""
+    return label("bucket key", stack, environment, "copies", "second")
+
+
 def generation_and_number(label: str) -> tuple[int, int]:
     """Return a server's generation and its number in it, from its label.
 

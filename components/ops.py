@@ -48,6 +48,7 @@ class OpsServer(pulumi.ComponentResource):
                 tags=tags,
                 authorized_keys=args.authorized_keys,
                 user_data=args.user_data,
+                compressed=True,
                 firewall=own,
             ),
             self,

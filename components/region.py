@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import outfit, user_data
+from components import user_data
+from components.birth import OpsBirthArgs, ops_server_of
 from components.edge import Edge, EdgeArgs
 from components.environment import Environment, EnvironmentArgs
 from components.inputs import Inputs
 from components.ops import OpsServer, OpsServerArgs
 from components.sdk import cloudflare, linode
-from components.topology import Stack
+from components.topology import Ops, Stack
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Region(pulumi.ComponentResource):
     Attributes:
         environments: by name.
         ops: the ops server, or None.
+        contents: a digest of what the ops server is to hold, whatever it holds now; None without one. A secret.
     """
 
     def __init__(self, name: str, args: RegionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("chat-tonic:region:Region", name, None, opts)
         stack = args.stack
         child = pulumi.ResourceOptions(parent=self)
-        self.ops = self._ops(name, args) if stack.ops else None
         if stack.zone is not None:
             Edge(
                 f"{name}-edge",
@@ -60,38 +61,39 @@ class Region(pulumi.ComponentResource):
                     environment=environment,
                     inputs=args.inputs,
                     public_sources=public_sources,
-                    ops=self.ops,
                     copies_provider=copies_provider,
                 ),
                 child,
             )
             for environment in stack.environments
         }
+        self.ops: OpsServer | None = None
+        self.contents: pulumi.Output[str] | None = None
+        if stack.ops is not None:
+            self.ops, self.contents = self._ops(name, args, stack.ops)
+        for environment in self.environments.values():
+            environment.serve(self.ops)
         self.register_outputs({"ops": self.ops.address if self.ops else None})
 
-    def _ops(self, name: str, args: RegionArgs) -> OpsServer:
+    def _ops(self, name: str, args: RegionArgs, settings: Ops) -> tuple[OpsServer, pulumi.Output[str]]:
+        """Return the ops server, and a digest of what it is to hold."""
         stack, inputs = args.stack, args.inputs
-        if stack.ops is None:
-            raise ValueError(f"the stack '{args.stack_name}' has no ops server")
-        return OpsServer(
+        copied = {each: environment.copied for each, environment in self.environments.items() if environment.copied}
+        born = ops_server_of(OpsBirthArgs(args.stack_name, stack, inputs, copied))
+        server = OpsServer(
             f"{name}-ops",
             OpsServerArgs(
                 stack=stack.label,
                 region=stack.region,
-                settings=stack.ops,
+                settings=settings,
                 tags={"stack": args.stack_name},
                 sources=stack.admin_sources,
                 authorized_keys=inputs.authorized_keys(),
-                user_data=inputs.secret("hostKey-ops").apply(
-                    lambda host_key: user_data.render(
-                        outfit.ops_server(
-                            stack, {"hostKey-ops": host_key, "authorizedKeys": inputs.plain("authorizedKeys")}
-                        )
-                    )
-                ),
+                user_data=born.apply(user_data.render),
             ),
             pulumi.ResourceOptions(parent=self),
         )
+        return server, born.apply(user_data.digest)
 
 
 def _cloudflare_networks() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import catalog, labels
+from components import catalog, labels, user_data
 from components.network import attach
 from components.sdk import linode
 from components.topology import Group, server_numbers
@@ -20,7 +20,7 @@ _PRIVATE = ipaddress.ip_network("192.168.128.0/17")  # from which a data center 
 
 @dataclass(frozen=True)
 class ServerArgs:
-    """One server. `user_data` is cloud-init's text, a secret.
+    """One server. `user_data` is cloud-init's text, a secret, which `compressed` ones get smaller.
 
     `authorized_keys` are public SSH keys: an image needs them or a root password, and with them nobody has one.
     """
@@ -34,6 +34,7 @@ class ServerArgs:
     user_data: pulumi.Input[str]
     firewall: pulumi.CustomResource
     placement_group_id: pulumi.Input[int] | None = None
+    compressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def declare_server(name: str, args: ServerArgs, parent: pulumi.Resource) -> Serv
         placement_group=(
             linode.InstancePlacementGroupArgs(id=args.placement_group_id) if args.placement_group_id else None
         ),
-        metadatas=[linode.InstanceMetadataArgs(user_data=_encoded(args.user_data))],
+        metadatas=[linode.InstanceMetadataArgs(user_data=_encoded(args))],
         opts=pulumi.ResourceOptions(
             parent=parent,
             delete_before_replace=True,
@@ -151,5 +152,6 @@ def _public(addresses: Sequence[str]) -> str:
     return next(address for address in addresses if ipaddress.ip_address(address) not in _PRIVATE)
 
 
-def _encoded(user_data: pulumi.Input[str]) -> pulumi.Output[str]:
-    return pulumi.Output.secret(user_data).apply(lambda text: base64.b64encode(text.encode()).decode())
+def _encoded(args: ServerArgs) -> pulumi.Output[str]:
+    pack = user_data.compressed if args.compressed else str.encode
+    return pulumi.Output.secret(args.user_data).apply(lambda text: base64.b64encode(pack(text)).decode())

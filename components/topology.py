@@ -90,6 +90,7 @@ KeyPattern = Annotated[
 ]
 ServerPlan = Annotated[str, _known("plan", tuple(catalog.PLANS))]
 ServerImage = Annotated[str, _known("image", catalog.SERVER_IMAGES)]
+OpsImage = Annotated[str, _known("image of ops servers", catalog.OPS_IMAGES)]
 RegionName = Annotated[str, _known("region", tuple(catalog.REGIONS))]
 
 
@@ -248,10 +249,10 @@ class Environment(Model):
 
 
 class Ops(Model):
-    """The ops server of a stack, from which servers are reached and, later, copies are made."""
+    """The ops server of a stack, from which servers are reached and copies are made."""
 
     plan: ServerPlan = Field(description="size of the ops server")
-    image: ServerImage = Field(description="operating system image, at birth")
+    image: OpsImage = Field(description="operating system image, at birth")
 
 
 class Copies(Model):

@@ -20,7 +20,7 @@ from typing import Self
 
 from invoke.exceptions import Exit
 
-from components import settings
+from components import outfit, settings
 from components.settings import PROJECT, Stack
 from operations import engine, incidents, mail, questions, runs
 from operations.console import say
@@ -174,8 +174,7 @@ class _Post:
         return sorted({alarms.board, alarms.on_call} - set(message.told)) if alarms else []
 
     def _mail(self, message: Message, user: str) -> EmailMessage:
-        domain = self.stack.zone or max(self._recipients(message)).rpartition("@")[2]
-        sender = user if "@" in user else f"alarms@{domain}"
+        sender = outfit.sender(self.stack, user)
         made = EmailMessage(SMTP)
         made["From"] = f"Chat-Tonic alarms <{sender}>"
         made["To"] = ", ".join(self._recipients(message))

@@ -51,10 +51,11 @@ class Registered:
 
 @dataclass
 class Program:
-    """What a run of the program registered, in order, and what it exported."""
+    """What a run of the program registered, in order, what it exported, and what the clouds said, by URN."""
 
     resources: list[Registered] = field(default_factory=list)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    state: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[Registered]:
         """Return the resources of a kind, named as in the SDK (`Instance`) or whole."""
@@ -92,7 +93,10 @@ class Recorder(mocks.MockMonitor):
                 provider=request.provider,
             )
         )
-        return super().RegisterResource(request)
+        answer = super().RegisterResource(request)
+        if urn in self.resources:  # the stack itself is not
+            self.program.state[urn] = self.resources[urn].state
+        return answer
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the service's method
         self.program.outputs[request.urn] = _plain(json_format.MessageToDict(request.outputs))

@@ -6,12 +6,26 @@ during a server's life is in files of its own (see `contents.effect`), so that a
 restart or reload its unit.
 """
 
-from components.user_data.cloud_config import LIMIT, render
-from components.user_data.contents import Effect, File, effect, files
-from components.user_data.server import Database, Gate, OpsServer, Registry, RoleServer, Server
+from components.user_data.cloud_config import LIMIT, compressed, render
+from components.user_data.contents import Effect, File, digest, effect, files
+from components.user_data.server import (
+    Alarm,
+    Copied,
+    Copies,
+    Database,
+    Gate,
+    OpsServer,
+    Registry,
+    RoleServer,
+    Server,
+    Store,
+)
 
 __all__ = [
     "LIMIT",
+    "Alarm",
+    "Copied",
+    "Copies",
     "Database",
     "Effect",
     "File",
@@ -20,6 +34,9 @@ __all__ = [
     "Registry",
     "RoleServer",
     "Server",
+    "Store",
+    "compressed",
+    "digest",
     "effect",
     "files",
     "render",

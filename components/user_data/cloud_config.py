@@ -21,8 +21,8 @@ from typing import Any
 
 import yaml
 
-from components.user_data.contents import HOST_KEY, File, files
-from components.user_data.server import RoleServer, Server
+from components.user_data.contents import HOST_KEY, PROGRAM, File, files
+from components.user_data.server import OpsServer, RoleServer, Server
 
 LIMIT = 16_384
 """The most bytes of user data, before base64.
@@ -41,6 +41,7 @@ _PACKAGES = ("nftables", "sudo", "unattended-upgrades")
 _ROLE_PACKAGES = ("curl", "podman")
 _UNITS = ("reboot-window.timer",)
 _ROLE_UNITS = ("app.service", "caddy.service", "gate.service")
+_OPS_UNITS = ("copies.target",)
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
@@ -59,7 +60,7 @@ def render(server: Server) -> str:
     Raises ValueError, naming the server, when it is larger than LIMIT.
     """
     text = "#cloud-config\n" + yaml.dump(_document(server), Dumper=_Dumper, sort_keys=False, width=2**16)
-    size = len(text.encode())
+    size = len(compressed(text) if isinstance(server, OpsServer) else text.encode())
     if size > LIMIT:
         raise ValueError(
             f"user data of {server.hostname} has {size} bytes, and Linode takes {LIMIT}: "
@@ -68,8 +69,17 @@ def render(server: Server) -> str:
     return text
 
 
+def compressed(text: str) -> bytes:
+    """Return user data as an ops server gets it.
+
+    On Linode, cloud-init takes that from 24.4 on (canonical/cloud-init commit ce807814). Debian 13, which ops servers
+    have, has 25.1; Debian 12 has an older one, so role servers have their long files compressed one by one.
+    """
+    return gzip.compress(text.encode(), mtime=0)
+
+
 def _document(server: Server) -> dict[str, Any]:
-    contents = {file.path: file for file in files(server)}
+    contents = {file.path: file for file in files(server) if not file.path.startswith(f"{PROGRAM}/")}
     # cloud-init's ssh module deletes the image's host keys, so it has to write ours too, after that. It derives
     # the public half, and makes no key of another kind.
     host_key = {"ed25519_private": contents.pop(HOST_KEY).content}
@@ -78,7 +88,7 @@ def _document(server: Server) -> dict[str, Any]:
         "bootcmd": [Path(__file__).with_name("close.sh").read_text()],
         "hostname": server.hostname,
         "manage_etc_hosts": "localhost",
-        "write_files": [_entry(file) for file in contents.values()],
+        "write_files": [_entry(file, packs=is_role) for file in contents.values()],
         "users": [{"name": "ops", "shell": "/bin/bash", "lock_passwd": True, "sudo": "ALL=(ALL) NOPASSWD:ALL"}],
         "ssh_deletekeys": True,
         "ssh_keys": host_key,
@@ -89,20 +99,20 @@ def _document(server: Server) -> dict[str, Any]:
             "systemctl enable nftables.service",
             # Reloaded where the image's nftables is running already, with rules of its own.
             "systemctl reload-or-restart nftables.service",
-            f"systemctl enable --now --no-block {' '.join(_UNITS + (_ROLE_UNITS if is_role else ()))}",
+            f"systemctl enable --now --no-block {' '.join(_UNITS + (_ROLE_UNITS if is_role else _OPS_UNITS))}",
+            *(() if is_role else ("/usr/local/sbin/copies-programs",)),
         ],
     }
 
 
-def _entry(file: File) -> dict[str, str]:
-    """Return `file` as an item of write_files: what cloud-init takes for granted left out, long texts compressed."""
+def _entry(file: File, *, packs: bool) -> dict[str, str]:
+    """Return `file` as an item of write_files, without what cloud-init takes for granted; `packs`: long ones small."""
     entry = {"path": file.path}
     if file.mode != _USUAL.mode:
         entry["permissions"] = f"{file.mode:04o}"
     if file.owner != _USUAL.owner:
         entry["owner"] = file.owner
-    packed = _packed(file.content)
-    if len(file.content) > _LEGIBLE and len(packed) < len(file.content):
+    if packs and len(file.content) > _LEGIBLE and len(packed := _packed(file.content)) < len(file.content):
         return {**entry, "encoding": "gz+b64", "content": packed}
     return {**entry, "content": file.content}
 

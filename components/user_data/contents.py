@@ -1,18 +1,24 @@
 """The files of a server: those kept under `static/`, and those made from what a server is; and who reads which."""
 
 import base64
+import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import Path
 
-from components.user_data.server import Database, Registry, RoleServer, Server
+from components.user_data.server import Copied, Copies, Database, OpsServer, Registry, RoleServer, Server
 
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 
+PROGRAM = "/usr/local/lib/chat-tonic/copies"
+"""Where an ops server has the program that makes copies: too large for user data, so `servers.apply` brings it."""
+
 _STATIC = Path(__file__).with_name("static")
+_COPIES = Path(__file__).parents[2] / "copies"
 _SECRET = 0o600
 
 _WINDOW = """\
@@ -25,6 +31,28 @@ AccuracySec=1s
 
 [Install]
 WantedBy=timers.target
+"""
+
+
+_DAILY = """\
+[Unit]
+Description=When {what}
+PartOf=copies.target
+
+[Timer]
+OnCalendar={when}
+RandomizedDelaySec=15min
+FixedRandomDelay=yes
+Persistent=yes
+"""
+
+_TARGET = """\
+[Unit]
+Description=Copies of the databases
+Wants={timers}
+
+[Install]
+WantedBy=multi-user.target
 """
 
 
@@ -42,17 +70,22 @@ _READERS: tuple[tuple[str, Effect | None], ...] = (
     ("/etc/apt/*", None),  # read at every run
     ("/etc/caddy/*", _CADDY),
     ("/etc/chat-tonic/caddy-image.env", _CADDY),
+    ("/etc/chat-tonic/copies/*", None),  # read by every copy, as is its program
     ("/etc/chat-tonic/gate.env", _GATE),
     ("/etc/chat-tonic/*", _APP),
     ("/etc/nftables.*", Effect("reload", "nftables.service")),
+    ("/etc/postgresql-common/*", None),
     ("/etc/ssh/authorized_keys/*", None),  # read at every login
     ("/etc/ssh/*", Effect("reload", "ssh.service")),
     ("/etc/systemd/system/app.service", _APP),
     ("/etc/systemd/system/caddy.service", _CADDY),
+    ("/etc/systemd/system/copies-*.service*", None),
+    ("/etc/systemd/system/copies*", Effect("restart", "copies.target")),
     ("/etc/systemd/system/gate.service", _GATE),
     ("/etc/systemd/system/nftables.service.d/*", None),  # it only says how the unit stops
     ("/etc/systemd/system/reboot-window.service*", None),  # read when its window begins, as is what it runs
     ("/etc/systemd/system/reboot-window.timer", Effect("restart", "reboot-window.timer")),
+    (f"{PROGRAM}/*", None),
     ("/usr/local/sbin/gate", _GATE),
     ("/usr/local/sbin/*", None),
 )
@@ -74,7 +107,17 @@ def files(server: Server) -> tuple[File, ...]:
     made = [*_static("common"), *_ssh(server), _reboot_window(server)]
     if isinstance(server, RoleServer):
         made += [*_static("role"), *_application(server), *_caddy(server), _gate(server)]
+    if isinstance(server, OpsServer):
+        made += [*_static("ops"), *_program(), *_copies(server.copies)]
     return tuple(sorted(made, key=lambda file: file.path))
+
+
+def digest(server: Server) -> str:
+    """Return a digest of all files of a server."""
+    made = hashlib.sha256()
+    for file in files(server):
+        made.update(f"{file.mode:o} {file.path}\0{file.content}\0".encode())
+    return made.hexdigest()
 
 
 def effect(path: str) -> Effect | None:
@@ -187,6 +230,75 @@ def _gate(server: RoleServer) -> File:
             }
         ),
     )
+
+
+@cache
+def _program() -> tuple[File, ...]:
+    return tuple(File(f"{PROGRAM}/{module.name}", module.read_text()) for module in sorted(_COPIES.glob("*.py")))
+
+
+def _copies(copies: Copies | None) -> list[File]:
+    """Return what an ops server has of its own about copies: for each database a configuration, and when it is due.
+
+    What fails is tried again in the hours that the day has left; where the day's copy is there, nothing is done.
+    """
+    databases = copies.databases if copies else ()
+    timers = [f"copies-{what}@{each.environment}.timer" for each in databases for what in ("copy", "check")]
+    made = [_unit("copies.target", _TARGET.format(timers=" ".join(timers)))]
+    if copies is None:
+        return made
+    tries = range(copies.hour, 24, _TRIED_EVERY)
+    looks = sorted((copies.hour + _LOOKED_AFTER + later) % 24 for later in range(0, 24, _LOOKED_EVERY))
+    made += [
+        _unit("copies-copy@.timer", _DAILY.format(what="the database of %i is copied", when=_daily(tries))),
+        _unit("copies-check@.timer", _DAILY.format(what="the copies of %i are looked at", when=_daily(looks))),
+    ]
+    for each in databases:
+        certificate = File(f"/etc/chat-tonic/copies/{each.environment}.pem", each.database.ca_cert)
+        content = json.dumps(_configuration(copies, each, certificate.path), indent=1) + "\n"
+        made += [certificate, File(f"/etc/chat-tonic/copies/{each.environment}.json", content, _SECRET)]
+    return made
+
+
+_TRIED_EVERY, _LOOKED_AFTER, _LOOKED_EVERY = 4, 3, 6  # hours
+
+
+def _unit(name: str, text: str) -> File:
+    return File(f"/etc/systemd/system/{name}", text)
+
+
+def _daily(hours: Iterable[int]) -> str:
+    return f"*-*-* {','.join(f'{hour:02}' for hour in hours)}:00:00 UTC"
+
+
+def _configuration(copies: Copies, copied: Copied, ca_path: str) -> dict[str, object]:
+    """Return what the program `copies` reads."""
+    database, store, alarm = copied.database, copied.store, copies.alarm
+    return {
+        "stack": copies.stack,
+        "environment": copied.environment,
+        "version": copied.version,
+        "database": {
+            "host": database.host,
+            "port": str(database.port),
+            "dbname": database.name,
+            "user": database.user,
+            "password": database.password,
+            "sslmode": "verify-full",
+            "sslrootcert": ca_path,
+        },
+        "repository": {
+            "url": store.url,
+            "region": store.region,
+            "access_key": store.access_key,
+            "secret_key": store.secret_key,
+        },
+        "key": copies.key,
+        "kept": copies.kept,
+        "hour": copies.hour,
+        "queries": [{"sql": sql, "expects": expects} for sql, expects in copied.queries],
+        "alarm": {"smtp": alarm.smtp, "from": alarm.sender, "to": list(alarm.to)} if alarm else None,
+    }
 
 
 def _environment_file(variables: dict[str, str]) -> str:

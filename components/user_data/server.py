@@ -103,9 +103,64 @@ class Server:
                 raise ValueError(f"user data of {self.hostname}: {name} must be {meaning}")
 
 
+@dataclass(frozen=True)
+class Store:
+    """A bucket of copies: restic's URL of it, its region, and a key that reads and writes it."""
+
+    url: str
+    region: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A database that is copied: PostgreSQL's major version, and queries with what a restored one must answer."""
+
+    environment: str
+    version: int
+    database: Database
+    store: Store
+    queries: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Who is told of what fails, from which address, by which SMTP relay (its URL)."""
+
+    smtp: str = field(repr=False)
+    sender: str
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """The daily copies that an ops server makes for a stack.
+
+    hour:  from when on, UTC
+    kept:  days of which the copy is kept
+    key:   what encrypts them
+    """
+
+    stack: str
+    hour: int
+    kept: int
+    key: str = field(repr=False)
+    alarm: Alarm | None
+    databases: tuple[Copied, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class OpsServer(Server):
-    """The server that operations run on: reached by SSH, open to nothing else."""
+    """The server that operations run on: reached by SSH, open to nothing else. `copies`: those that it makes."""
+
+    copies: Copies | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for each in self.copies.databases if self.copies else ():
+            self._check("environment", each.environment, r"[a-z0-9-]+", "a word of a-z, 0-9 and -")
+            self._check("database's ca_cert", each.database.ca_cert, _CERTIFICATES, "certificates in PEM")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,14 @@
 """What the servers of a stack were last given, remembered beside its state: so `up` can say that an apply is due.
 
-The stack's output `contents` has, by environment and role, a digest of what servers are to hold. The tag `applied` of
-the stack has the digests that its servers were born with, or were given by `servers.apply` since; the tag `host-keys`
+The stack's output `contents` has, by environment and role, a digest of what servers are to hold; `opsContents` that of
+the ops server. The tag `applied` of the stack has the digests that its servers were born with, or were given by
+`servers.apply` since. An ops server is not born with all: the program of the copies is only given. The tag `host-keys`
 has, by environment, the public SSH host key that all of them were given last, for while the next is on its way to them.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from components import outfit
 from operations import engine, notes
 from operations.project import Project
 
@@ -14,6 +16,7 @@ TAG, HOST_KEYS = "applied", "host-keys"
 _DIGITS = 12  # of a digest: enough to tell one content from the next
 _IN_DOUBT = "unknown"
 Group = tuple[str, str]
+_OPS: Group = ("", outfit.OPS)
 
 
 def tell(project: Project, say: Callable[[str], None]) -> None:
@@ -23,11 +26,11 @@ def tell(project: Project, say: Callable[[str], None]) -> None:
         Failed: the engine does not answer.
     """
     wanted, applied = _wanted(project), _read(project)
-    if new := {group: digest for group, digest in wanted.items() if group not in applied}:
+    if new := {group: digest for group, digest in wanted.items() if group not in {*applied, _OPS}}:
         _write(project, {**{group: digest for group, digest in applied.items() if group in wanted}, **new})
-    due = [group for group, digest in wanted.items() if applied.get(group, digest) != digest]
+    due = [group for group, digest in wanted.items() if {**new, **applied}.get(group) != digest]
     if due:
-        names = ", ".join(f"{role} of {environment}" for environment, role in sorted(due))
+        names = ", ".join(f"{role} of {environment}" if environment else role for environment, role in sorted(due))
         say(f"{project.stack}: servers hold what was configured before: {names}; {project.task('servers.apply')}")
 
 
@@ -79,8 +82,10 @@ def group_of(tags: Iterable[str]) -> Group | None:
 
 
 def _wanted(project: Project) -> dict[Group, str]:
-    contents = engine.outputs(project, show_secrets=True).get("contents") or {}
-    return {(name, role): digest[:_DIGITS] for name, roles in contents.items() for role, digest in roles.items()}
+    outputs = engine.outputs(project, show_secrets=True)
+    contents = outputs.get("contents") or {}
+    wanted = {(name, role): digest[:_DIGITS] for name, roles in contents.items() for role, digest in roles.items()}
+    return {**wanted, **({_OPS: digest[:_DIGITS]} if (digest := outputs.get("opsContents")) else {})}
 
 
 def _read(project: Project) -> dict[Group, str]:

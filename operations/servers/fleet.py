@@ -1,6 +1,7 @@
 """The servers of a stack: where each is, how it is known, and what it is to hold now."""
 
 import base64
+import gzip
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,10 @@ OPS = outfit.OPS
 _AT_ONCE = 16
 # What is least exposed comes first, so that what goes wrong shows before customers do.
 _ORDER = ("none", "proxied", "load-balancer")
+_GZIP = b"\x1f\x8b"
 _SERVER = "linode:index/instance:Instance"
+_BUCKET = "linode:index/objectStorageBucket:ObjectStorageBucket"
+_BUCKET_KEY = "linode:index/objectStorageKey:ObjectStorageKey"
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def load(project: Project, stack: Stack, role: str | None = None) -> Fleet:
     values = clouds.configuration(project)
     inputs = {key.removeprefix(f"{PROJECT}:"): value for key, value in values.items()}
     try:
-        members = tuple(_members(stack, inputs, outputs, _Deployed.of(project)))
+        members = tuple(_members(project.stack, stack, inputs, outputs, _Deployed.of(project)))
     except KeyError as missing:
         raise Refused(f"{project.stack}: the input {missing} is not set; {project.task('setup')}") from None
     known = sorted({member.place.role for member in members})
@@ -107,7 +111,7 @@ def load(project: Project, stack: Stack, role: str | None = None) -> Fleet:
 
 
 def _members(
-    stack: Stack, inputs: Mapping[str, str], outputs: Mapping[str, Any], deployed: "_Deployed"
+    stack_name: str, stack: Stack, inputs: Mapping[str, str], outputs: Mapping[str, Any], deployed: "_Deployed"
 ) -> Iterator[Member]:
     ssh_addresses = [outputs["ops"]] if outputs.get("ops") else []
     known = {name: each for name, each in stack.environments.items() if name in outputs["servers"]}
@@ -121,7 +125,7 @@ def _members(
                 health = f"http://127.0.0.1:{wanted.port}{wanted.health_path}"
                 yield _member(place, server["address"], wanted, deployed, health)
     if stack.ops and outputs.get("ops"):
-        ops = outfit.ops_server(stack, inputs)
+        ops = outfit.ops_server(stack_name, stack, inputs, deployed.copied(stack))
         yield _member(outfit.Place("", OPS, ops.hostname), outputs["ops"], ops, deployed)
 
 
@@ -136,12 +140,15 @@ def _member(
 
 @dataclass(frozen=True)
 class _Deployed:
-    """What only the state says: by label how to connect to each database, and the host key of each server at its birth.
+    """What only the state says, by label: how to connect to databases, what buckets and their keys are, host keys.
 
-    `host_keys` are by environment those that its servers were given last.
+    `births` are the host keys of servers at their birth. `host_keys` are by environment those that its servers were
+    given last.
     """
 
     databases: Mapping[str, Mapping[str, Any]]
+    buckets: Mapping[str, Mapping[str, Any]]
+    bucket_keys: Mapping[str, Mapping[str, Any]]
     births: Mapping[str, str]
     host_keys: Mapping[str, str]
 
@@ -149,21 +156,37 @@ class _Deployed:
     def of(cls, project: Project) -> "_Deployed":
         found = [each for each in engine.resources(project, show_secrets=True) if not each.get("delete")]
         servers = [each for each in found if each["type"] == _SERVER]
+
+        def of(type_: str) -> dict[str, Mapping[str, Any]]:
+            return {each["outputs"]["label"]: each["outputs"] for each in found if each["type"] == type_}
+
         return cls(
-            {
-                each["outputs"]["label"]: outfit.connection(each["outputs"])
-                for each in found
-                if each["type"] == guards.DATABASE
-            },
+            {label: outfit.connection(database) for label, database in of(guards.DATABASE).items()},
+            of(_BUCKET),
+            of(_BUCKET_KEY),
             {each["inputs"]["label"]: key for each in servers if (key := _born_with(each["inputs"]))},
             applied.host_keys(project),
         )
 
+    def copied(self, stack: Stack) -> dict[str, outfit.Copied]:
+        """Return by environment what the ops server copies; what the last update did not make is not there."""
+        made = {}
+        for name in outfit.copying(stack):
+            environment = stack.environments[name]
+            parts = stack.label, environment.label
+            database = self.databases.get(labels.database(*parts, environment.database.serves))
+            bucket = self.buckets.get(labels.copies_bucket(*parts))
+            key = self.bucket_keys.get(labels.copies_key(*parts))
+            if database and bucket and key:
+                made[name] = outfit.Copied(database, outfit.store(bucket, key))
+        return made
+
 
 def _born_with(inputs: Mapping[str, Any]) -> str | None:
     """Return the public half of the host key in a server's user data."""
-    text = base64.b64decode(inputs["metadatas"][0]["userData"]).decode()
-    found = re.search(r"ed25519_private: \|\n((?: +\S.*\n)+)", text)
+    data = base64.b64decode(inputs["metadatas"][0]["userData"])
+    text = gzip.decompress(data) if data.startswith(_GZIP) else data
+    found = re.search(r"ed25519_private: \|\n((?: +\S.*\n)+)", text.decode())
     return _public(textwrap.dedent(found[1])) if found else None
 
 

@@ -65,7 +65,9 @@ def _document(user_data: str | None) -> dict[str, Any]:
     """The cloud-config; empty where it is none, of which cloud-init makes nothing either."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found = yaml.load(base64.b64decode(user_data or ""), loader)  # noqa: S506 - it is safe, and fast
+        data = base64.b64decode(user_data or "")
+        text = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+        found = yaml.load(text, loader)  # noqa: S506 - it is safe, and fast
     except yaml.YAMLError:
         found = None
     return found if isinstance(found, dict) else {}

@@ -1,6 +1,8 @@
 """The real program, for every committed stack file: what it declares, and what it must not."""
 
 import base64
+import gzip
+import json
 import random
 import re
 from collections import Counter
@@ -9,12 +11,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 from components import cost, settings
 from operations import throwaway
 from sandbox.process import Tokens
 from tests.configuration import ROOT, change_platform, change_stack, copy_of_the_committed_files
-from tests.recording import RANGES, Program, Registered, run
+from tests.recording import CA_CERTIFICATE, RANGES, Program, Registered, run
 
 SECRETS = ("linode:token", "chat-tonic:originKey", "chat-tonic:registryPassword", "chat-tonic:pullKey")
 
@@ -43,7 +46,7 @@ def named(program: Program, name: str) -> Registered:
         (
             "us-central",
             {"Instance": 15, "PlacementGroup": 8, "NodeBalancer": 8, "NodeBalancerConfig": 8, "NodeBalancerNode": 14,
-             "DatabasePostgresqlV2": 2, "DatabaseAccessControls": 2, "ObjectStorageBucket": 2, "ObjectStorageKey": 2,
+             "DatabasePostgresqlV2": 2, "DatabaseAccessControls": 2, "ObjectStorageBucket": 4, "ObjectStorageKey": 4,
              "LoadBalancerMonitor": 4, "LoadBalancerPool": 4, "DnsRecord": 4, "Healthcheck": 4,
              "NotificationPolicy": 3, "ZoneSetting": 3, "AuthenticatedOriginPullsCertificate": 1,
              "AuthenticatedOriginPullsSettings": 1},
@@ -88,8 +91,8 @@ def test_every_child_is_inside_its_component_and_named_after_it(stack: str) -> N
 @pytest.mark.parametrize(
     ("stack", "jurisdiction"),
     [
-        ("us-central", {"us-central", "us-ord"}),
-        ("eu-frankfurt", {"eu-central", "de-fra-2"}),
+        ("us-central", {"us-central", "us-ord", "us-iad"}),
+        ("eu-frankfurt", {"eu-central", "de-fra-2", "fr-par"}),
         ("test", {"us-central"}),
     ],
 )
@@ -117,7 +120,8 @@ def test_every_server_is_backed_up_encrypted_and_reached_by_legacy_interfaces(st
     program, inputs = committed(stack)
     for server in program.of("Instance"):
         wanted = {"backupsEnabled": True, "diskEncryption": "enabled", "privateIp": True, "watchdogEnabled": True,
-                  "interfaceGeneration": "legacy_config", "image": "linode/debian12"}  # fmt: skip
+                  "interfaceGeneration": "legacy_config",
+                  "image": "linode/debian13" if "ops" in server.name else "linode/debian12"}  # fmt: skip
         assert {key: server.inputs.get(key) for key in wanted} == wanted
         assert server.inputs["tags"] == sorted(server.inputs["tags"])
         assert set(server.ignore_changes) == {"authorizedKeys", "image", "metadatas"}
@@ -252,22 +256,79 @@ def test_a_second_database_has_a_name_of_its_own_and_only_the_one_that_serves_ad
         assert program.exports["databases"]["bot-testing"] == {"generations": [2, 1], "serving": serving}
 
 
-def test_copies_belong_to_the_copies_account_and_their_key_reaches_one_bucket() -> None:
-    program, _ = committed("us-central")
+@pytest.mark.parametrize(
+    ("stack", "first", "second"), [("us-central", "us-ord", "us-iad"), ("eu-frankfurt", "de-fra-2", "fr-par")]
+)
+def test_copies_are_the_copies_accounts_and_the_ops_servers_key_reaches_the_first_bucket_only(
+    stack: str, first: str, second: str
+) -> None:
+    program, _ = committed(stack)
     (provider,) = program.of("pulumi:providers:linode")
     assert provider.secrets == {"token"}
-    for kind in ("ObjectStorageBucket", "ObjectStorageKey"):
-        for each in program.of(kind):
-            assert each.provider.startswith(provider.urn), each.urn
-    for each in program.of("Instance"):
-        assert not each.provider.startswith(provider.urn)
-    accesses = {each.inputs["label"]: each.inputs["bucketAccesses"] for each in program.of("ObjectStorageKey")}
-    assert accesses == {
-        f"us-{label}-copies": [
-            {"bucketName": f"chat-tonic-us-{label}-copies", "permissions": "read_write", "region": "us-ord"}
-        ]
-        for label in ("prod", "bots")
+    buckets, keys = program.of("ObjectStorageBucket"), program.of("ObjectStorageKey")
+    of_the_account = {each.urn for each in program.resources if each.provider.startswith(provider.urn)}
+    assert of_the_account == {each.urn for each in (*buckets, *keys)}
+    names = [f"{stack[:2]}-{label}-copies" for label in ("prod", "bots")]
+    assert {each.inputs["label"]: (each.inputs["region"], each.inputs["acl"]) for each in buckets} == {
+        f"chat-tonic-{name}{which}": (region, "private")
+        for name in names
+        for which, region in (("", first), ("-second", second))
     }
+    accesses = {
+        each.inputs["label"]: {(a["bucketName"], a["region"], a["permissions"]) for a in each.inputs["bucketAccesses"]}
+        for each in keys
+    }
+    own = {name: {(f"chat-tonic-{name}", first, "read_write")} for name in names}
+    seconds = {
+        f"{name}-second": {
+            (f"chat-tonic-{name}", first, "read_only"),
+            (f"chat-tonic-{name}-second", second, "read_write"),
+        }
+        for name in names
+    }
+    assert accesses == own | seconds
+
+
+def test_the_ops_server_is_born_with_what_copies_need_but_the_program_and_no_key_of_second_copies() -> None:
+    program, inputs = committed("us-central")
+    (metadata,) = named(program, "region-ops-server").inputs["metadatas"]
+    text = gzip.decompress(base64.b64decode(metadata["userData"]))
+    files = {each["path"]: each["content"] for each in yaml.safe_load(text)["write_files"]}
+    state = {name: program.state[named(program, f"region-production-{name}").urn]
+             for name in ("database-cluster", "copies-key", "copies-second-key")}  # fmt: skip
+    assert json.loads(files["/etc/chat-tonic/copies/production.json"]) == {
+        "stack": "us-central",
+        "environment": "production",
+        "version": 16,
+        "database": {
+            "host": state["database-cluster"]["hostPrimary"],
+            "port": "18319",
+            "dbname": "defaultdb",
+            "user": "akmadmin",
+            "password": state["database-cluster"]["rootPassword"],
+            "sslmode": "verify-full",
+            "sslrootcert": "/etc/chat-tonic/copies/production.pem",
+        },
+        "repository": {
+            "url": "s3:https://us-ord-1.storage.example/chat-tonic-us-prod-copies",
+            "region": "us-ord",
+            "access_key": state["copies-key"]["accessKey"],
+            "secret_key": state["copies-key"]["secretKey"],
+        },
+        "key": inputs["chat-tonic:copiesKey"],
+        "kept": 30,
+        "hour": 5,
+        "queries": [],
+        "alarm": {
+            "smtp": inputs["chat-tonic:smtp"],
+            "from": "alarms@chat-tonic-us.example",
+            "to": ["support-board@chat-tonic.example", "on-call@chat-tonic.example"],
+        },
+    }
+    assert files["/etc/chat-tonic/copies/production.pem"] == CA_CERTIFICATE
+    assert "/etc/chat-tonic/copies/bot-testing.json" in files
+    assert not [path for path, content in files.items() if state["copies-second-key"]["secretKey"] in content]
+    assert not [path for path in files if path.startswith("/usr/local/lib/")]
 
 
 def test_names_are_balanced_in_production_and_proxied_for_bots() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -36,8 +37,8 @@ class Identity:
 class Authority:
     """A certificate authority of a test's own."""
 
-    def __init__(self, name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, name: str, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None) -> None:
+        self._key = key or ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         self.certificate = self._sign(self._name, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=0))
 
@@ -49,7 +50,7 @@ class Authority:
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
         return Identity(certificate, pem)
 
-    def _sign(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, extension: x509.ExtensionType) -> str:
+    def _sign(self, subject: x509.Name, key: CertificatePublicKeyTypes, extension: x509.ExtensionType) -> str:
         now = dt.datetime.now(dt.UTC)
         certificate = (
             x509.CertificateBuilder()
@@ -133,7 +134,8 @@ def bare_role_server(role_server: user_data.RoleServer) -> user_data.RoleServer:
 
 
 @pytest.fixture(scope="session")
-def ops_server() -> user_data.OpsServer:
+def bare_ops_server() -> user_data.OpsServer:
+    """Return one that copies nothing."""
     return user_data.OpsServer(
         hostname="us-ops",
         host_key=ssh_key()[0],
@@ -143,7 +145,40 @@ def ops_server() -> user_data.OpsServer:
     )
 
 
-@pytest.fixture(scope="session", params=["role_server", "bare_role_server", "ops_server"])
+@pytest.fixture(scope="session")
+def ops_server(bare_ops_server: user_data.OpsServer) -> user_data.OpsServer:
+    # The managed service's authorities have RSA keys of this size.
+    authority = Authority("databases", rsa.generate_private_key(65537, 4096))
+    databases = tuple(
+        user_data.Copied(
+            environment=environment,
+            version=version,
+            database=user_data.Database(
+                host=f"a{number}-akamai-prod-{number}-default.g2a.akamaidb.net",
+                port=18319,
+                name="defaultdb",
+                user="akmadmin",
+                password=f"database-password-{number}",
+                ca_cert=authority.certificate,
+            ),
+            store=user_data.Store(
+                url=f"s3:https://us-ord-1.linodeobjects.com/chat-tonic-us-{environment}-copies",
+                region="us-ord",
+                access_key=f"ACCESS{number}",
+                secret_key=f"store-secret-{number}",
+            ),
+            queries=(("select count(*) > 0 from users", "t"),),
+        )
+        for environment, version, number in (("production", 16, 5021433), ("bot-testing", 17, 5021434))
+    )
+    alarm = user_data.Alarm(
+        "smtps://alarms:relay-password@relay.example:465", "alarms@chat-tonic.example", ("board@chat-tonic.example",)
+    )
+    copies = user_data.Copies("us-central", hour=5, kept=30, key="copies-key", alarm=alarm, databases=databases)
+    return dataclasses.replace(bare_ops_server, copies=copies)
+
+
+@pytest.fixture(scope="session", params=["role_server", "bare_role_server", "ops_server", "bare_ops_server"])
 def any_server(request: pytest.FixtureRequest) -> user_data.Server:
     """One server of each shape."""
     server: user_data.Server = request.getfixturevalue(request.param)

@@ -4,6 +4,8 @@ import base64
 import dataclasses
 import gzip
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from components import user_data
+from copies import config
 from tests.components.user_data.conftest import ssh_key
+from tests.configuration import ROOT
 
 
 def document(server: user_data.Server) -> dict[str, Any]:
@@ -35,6 +39,9 @@ def secrets(server: user_data.Server) -> list[str]:
         login = f"{server.registry.user}:{server.registry.password}"
         held += [server.origin_key.splitlines()[1], base64.b64encode(login.encode()).decode()]
         held += [server.database.password] if server.database else []
+    if isinstance(server, user_data.OpsServer) and server.copies:
+        # Each database's configuration has them all.
+        held += [json.dumps(server.copies.databases[0].database.password), server.copies.databases[0].store.secret_key]
     return held
 
 
@@ -49,8 +56,10 @@ def test_cloud_init_writes_every_file_as_it_is(any_server: user_data.Server) -> 
         text = gzip.decompress(base64.b64decode(entry["content"])).decode() if packed else entry["content"]
         mode = int(entry.get("permissions", "0644"), 8)
         written[entry["path"]] = user_data.File(entry["path"], text, mode, entry.get("owner", "root:root"))
-    host_key = "/etc/ssh/ssh_host_ed25519_key"
-    assert written == {path: file for path, file in contents(any_server).items() if path != host_key}
+    host_key, program = "/etc/ssh/ssh_host_ed25519_key", "/usr/local/lib/chat-tonic/copies/"
+    expected = {path: file for path, file in contents(any_server).items() if not path.startswith(program)}
+    del expected[host_key]
+    assert written == expected
     assert document(any_server)["ssh_keys"] == {"ed25519_private": contents(any_server)[host_key].content}
 
 
@@ -99,9 +108,77 @@ def test_a_role_server_runs_its_image_and_caddy_by_digest(role_server: user_data
 
 def test_an_ops_server_runs_nothing_that_answers_but_sshd(ops_server: user_data.OpsServer) -> None:
     assert document(ops_server)["packages"] == ["nftables", "sudo", "unattended-upgrades"]
-    assert document(ops_server)["runcmd"][2:] == ["systemctl enable --now --no-block reboot-window.timer"]
-    text = "".join(file.content for file in user_data.files(ops_server))
+    assert document(ops_server)["runcmd"][2:] == [
+        "systemctl enable --now --no-block reboot-window.timer copies.target",
+        "/usr/local/sbin/copies-programs",
+    ]
+    text = "".join(entry["content"] for entry in document(ops_server)["write_files"])
     assert "443" not in text
+
+
+def test_an_ops_server_copies_each_database_by_a_configuration_of_its_own(ops_server: user_data.OpsServer) -> None:
+    assert ops_server.copies
+    files = contents(ops_server)
+    for copied in ops_server.copies.databases:
+        told = json.loads(files[f"/etc/chat-tonic/copies/{copied.environment}.json"].content)
+        assert (told["version"], told["database"]["host"]) == (copied.version, copied.database.host)
+        assert told["queries"] == [{"sql": "select count(*) > 0 from users", "expects": "t"}]
+        assert files[told["database"]["sslrootcert"]].content == copied.database.ca_cert
+    wanted = files["/etc/systemd/system/copies.target"].content
+    for what in ("copy", "check"):
+        for environment in ("production", "bot-testing"):
+            assert f"copies-{what}@{environment}.timer" in wanted
+
+
+def test_the_program_of_the_copies_takes_the_configuration(ops_server: user_data.OpsServer, tmp_path: Path) -> None:
+    file = tmp_path / "production.json"
+    file.write_text(contents(ops_server)["/etc/chat-tonic/copies/production.json"].content)
+    known = config.read(file)
+    assert (known.name, known.hour, known.kept, known.key) == ("us-central/production", 5, 30, "copies-key")
+    assert known.repository.access_key == "ACCESS5021433"
+    assert known.alarm
+    assert known.alarm.sender == "alarms@chat-tonic.example"
+
+
+def test_a_copy_is_tried_in_the_hours_that_its_day_has_left_and_looked_at_around_the_clock(
+    ops_server: user_data.OpsServer,
+) -> None:
+    assert ops_server.copies
+    timers = {
+        hour: [
+            re.findall("OnCalendar=(.*)", contents(later)[f"/etc/systemd/system/copies-{what}@.timer"].content)
+            for what in ("copy", "check")
+        ]
+        for hour in (5, 22)
+        for later in [dataclasses.replace(ops_server, copies=dataclasses.replace(ops_server.copies, hour=hour))]
+    }
+    assert timers == {
+        5: [["*-*-* 05,09,13,17,21:00:00 UTC"], ["*-*-* 02,08,14,20:00:00 UTC"]],
+        22: [["*-*-* 22:00:00 UTC"], ["*-*-* 01,07,13,19:00:00 UTC"]],
+    }
+
+
+def test_an_ops_server_without_copies_has_no_time_and_no_configuration_for_any(
+    bare_ops_server: user_data.OpsServer,
+) -> None:
+    paths = [path for path in contents(bare_ops_server) if "copies" in path]
+    assert not [path for path in paths if path.endswith(".timer") or path.startswith("/etc/chat-tonic/")]
+    assert contents(bare_ops_server)["/etc/systemd/system/copies.target"].content.count("Wants=\n") == 1
+
+
+def test_an_ops_server_is_given_the_whole_program_after_its_birth(ops_server: user_data.OpsServer) -> None:
+    modules = {path.name for path in (ROOT / "copies").glob("*.py")}
+    given = {path for path in contents(ops_server) if path.startswith("/usr/local/lib/chat-tonic/")}
+    assert given == {f"/usr/local/lib/chat-tonic/copies/{name}" for name in modules}
+    assert "__init__.py" in modules
+
+
+def test_an_ops_server_that_copies_two_databases_has_half_of_its_user_data_left(
+    ops_server: user_data.OpsServer,
+) -> None:
+    assert ops_server.copies
+    assert len(ops_server.copies.databases[0].database.ca_cert) > 1_700
+    assert len(user_data.compressed(user_data.render(ops_server))) < user_data.LIMIT - 8_000
 
 
 def test_the_application_is_told_its_port_its_database_and_its_settings(role_server: user_data.RoleServer) -> None:
@@ -245,6 +322,13 @@ def test_a_database_that_would_break_out_of_its_file_is_refused(
     with pytest.raises(ValueError, match="user data of us-prod-api-1: database's") as caught:
         dataclasses.replace(role_server, database=dataclasses.replace(role_server.database, **change))
     assert next(iter(change.values())) not in str(caught.value)
+
+
+def test_what_changes_about_copies_restarts_their_timers_at_most(ops_server: user_data.OpsServer) -> None:
+    effects = {path: user_data.effect(path) for path in contents(ops_server) if "copies" in path}
+    restarted = {path.rpartition("/")[2] for path, found in effects.items() if found}
+    assert restarted == {"copies.target", "copies-copy@.timer", "copies-check@.timer"}
+    assert {found for found in effects.values() if found} == {user_data.Effect("restart", "copies.target")}
 
 
 def test_it_is_known_of_every_file_what_makes_its_reader_take_it_up(any_server: user_data.Server) -> None:

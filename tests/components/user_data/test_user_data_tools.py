@@ -112,12 +112,12 @@ def verify(tools: Tools, root: Path) -> str:
     installed = root / "usr/lib/systemd/system"
     shutil.copytree(targets, installed, ignore=lambda _, names: [n for n in names if not n.endswith(".target")])
     shutil.copy(tools.file("lib/systemd/system/nftables.service"), installed)
-    for program in ("usr/bin/podman", "usr/bin/systemctl", "usr/sbin/nft"):
+    for program in ("usr/bin/podman", "usr/bin/python3", "usr/bin/systemctl", "usr/sbin/nft"):
         stub = root / program
         stub.parent.mkdir(parents=True, exist_ok=True)
         stub.touch(mode=0o755)
     ours = root / "etc/systemd/system"
-    units = sorted(path.name for kind in ("service", "timer") for path in ours.glob(f"*.{kind}"))
+    units = sorted(path.name for kind in ("service", "timer", "target") for path in ours.glob(f"*.{kind}"))
     return tools.run("systemd-analyze", "verify", f"--root={root}", *units).stderr
 
 
@@ -153,8 +153,11 @@ def test_apt_upgrades_from_the_security_archive_only_and_never_reboots(
         check=True,
     )
     prefix = "Unattended-Upgrade::Origins-Pattern:: "
+    security = '"origin=Debian,codename=${distro_codename}-security,label=Debian-Security";'
+    postgresql = ['"origin=apt.postgresql.org,codename=${distro_codename}-pgdg";']
     assert [line.removeprefix(prefix) for line in result.stdout.splitlines() if line.startswith(prefix)] == [
-        '"origin=Debian,codename=${distro_codename}-security,label=Debian-Security";'
+        security,
+        *(postgresql if isinstance(any_server, user_data.OpsServer) else []),
     ]
     for line in (
         'Unattended-Upgrade::Automatic-Reboot "false";',
