@@ -28,6 +28,7 @@ MACHINES = "have real processes play its servers and balancers: SSH, HTTP, HAPro
 DATA = "also have real PostgreSQL and S3 servers run in the place of its databases and buckets"
 ROLE = "of this role only"
 MAX_UNAVAILABLE = "how many servers of a role may be out at once"
+PUBLISH = "add the evidence to docs/evidence"
 ALARM = "tell the board and those on call what is wrong, that it failed, and when that is over"
 OWNER = "whose it is; without it, whose git's user.email or the machine's user says"
 
@@ -453,6 +454,36 @@ def backups_restore(
     _end(restore.restore(ROOT, stack, restore.Asked(environment, copy, at, back, yes, sandbox, local_state)))
 
 
+@task(
+    help={
+        "stack": "one name",
+        "region": "build it in this region of the same jurisdiction, as when the data center is gone",
+        "sandbox": SANDBOX,
+        "beside": "build it beside the living stack, under labels of its own, and destroy it then; for real always",
+        "publish": PUBLISH,
+        "yes": YES,
+        "local_state": LOCAL_STATE,
+    }
+)
+def rebuild_drill(
+    _: Context,
+    stack: str,
+    region: str = "",
+    sandbox: bool = False,
+    beside: bool = False,
+    publish: bool = False,
+    yes: bool = False,
+    local_state: bool = False,
+) -> None:
+    """Build a region from nothing, by this commit and the last copies; prints the evidence: steps, times, data lost."""
+    from operations.rebuild import drill
+
+    asked = drill.Asked(region, beside, publish, yes, local_state, sandbox)
+    code, evidence = drill.run(ROOT, stack, asked)
+    print(json_format.dumps(evidence, indent=2))
+    _end(code)
+
+
 namespace = Collection(demo, test, lint, bench, setup, preview, up, destroy, drift, parity, cost)
 namespace.add_collection(
     Collection("sandbox", start=sandbox_start, stop=sandbox_stop, reset=sandbox_reset, status=sandbox_status)
@@ -462,3 +493,4 @@ namespace.add_collection(
     Collection("servers", list=servers_list, apply=servers_apply, patch=servers_patch, roll=servers_roll)
 )
 namespace.add_collection(Collection("backups", restore=backups_restore))
+namespace.add_collection(Collection("rebuild", drill=rebuild_drill))

@@ -5,7 +5,6 @@ and, where its dependencies differ, in an environment of its own; then the chang
 against what is there. Nothing of this checkout is touched, its sandbox neither.
 """
 
-import signal
 import subprocess
 import sys
 import tempfile
@@ -13,14 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from components import settings
-from operations import sandbox, stacks, summary
+from operations import sandbox, stacks, summary, worktree
 from operations.console import say
 from operations.errors import Failed, Refused
 from operations.previews import Options
+from operations.worktree import git
 
 LOCK = "requirements.lock"
 TASKS = (sys.executable, "-m", "toolchain")
@@ -62,8 +60,8 @@ def preview(root: Path, stack: str, base: str, options: Options, *, json: bool) 
             summary.write(options.summary, [summary.failed(stack, str(refusal.message))])
         raise
     commit = _base(root, base)
-    changed = _git(root, *NOBODY, "stash", "create") or _git(root, "rev-parse", "HEAD")
-    if new := _git(root, "ls-files", "--others", "--exclude-standard"):
+    changed = git(root, *NOBODY, "stash", "create") or git(root, "rev-parse", "HEAD")
+    if new := git(root, "ls-files", "--others", "--exclude-standard"):
         say(f"Not in this preview, because git does not know them yet: {', '.join(new.splitlines())}; `git add` them")
     with _work_tree(root, commit.commit) as folder:
         before = settings.stack_names(folder)
@@ -72,7 +70,7 @@ def preview(root: Path, stack: str, base: str, options: Options, *, json: bool) 
         if known:
             _bring_up(root, folder, commit, known, options.summary)
         sandbox.stop(folder)
-        _git(folder, "checkout", "--quiet", "--force", "--detach", changed)
+        git(folder, "checkout", "--quiet", "--force", "--detach", changed)
         code = _run([*TASKS, "preview", stack, *_on_a_command_line(options, json)], folder)
         if options.summary:
             _note(options.summary, commit, gone)
@@ -89,7 +87,7 @@ def _on_a_command_line(options: Options, json: bool) -> list[str]:
 
 def _base(root: Path, name: str) -> Base:
     unknown = f"there is no commit '{name}' here; `git fetch` it, or name another with --base"
-    return Base(name, _git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", otherwise=unknown))
+    return Base(name, git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", otherwise=unknown))
 
 
 def _bring_up(root: Path, folder: Path, base: Base, names: Sequence[str], file: Path | None) -> None:
@@ -119,31 +117,12 @@ def _note(file: Path, base: Base, gone: Sequence[str]) -> None:
 
 @contextmanager
 def _work_tree(root: Path, commit: str) -> Iterator[Path]:
-    """Yield a folder with the files of a commit; its sandbox, and git's knowledge of it, end with it."""
-    with _terminable(), tempfile.TemporaryDirectory(prefix="chat-tonic-base-", ignore_cleanup_errors=True) as place:
-        folder = Path(place, "checkout")
-        _git(root, "worktree", "add", "--quiet", "--detach", str(folder), commit)
+    """Yield a folder with the files of a commit, which ends with its sandbox."""
+    with worktree.at(root, commit, "base") as folder:
         try:
             yield folder
         finally:
-            try:
-                sandbox.stop(folder)
-            finally:
-                _git(root, "worktree", "remove", "--force", "--force", str(folder))
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Have SIGTERM end the block like an error, so that it cleans up."""
-
-    def end(number: int, _frame: FrameType | None) -> NoReturn:
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+            sandbox.stop(folder)
 
 
 def _run(command: Sequence[str], folder: Path, output: int | None = None) -> int:
@@ -154,11 +133,3 @@ def _run(command: Sequence[str], folder: Path, output: int | None = None) -> int
         except BaseException:
             process.terminate()
             raise
-
-
-def _git(root: Path, *arguments: str, otherwise: str = "") -> str:
-    """Return what git says, without the end of the line. Raises Refused."""
-    ended = subprocess.run(["git", *arguments], cwd=root, capture_output=True, encoding="utf-8", check=False)
-    if ended.returncode:
-        raise Refused(otherwise or f"`git {' '.join(arguments)}` failed: {ended.stderr.strip()}")
-    return ended.stdout.strip()

@@ -163,7 +163,7 @@ def project(root: Path, name: str, stack: Stack, found: Engine, say: Callable[[s
     """
     project_file = _yaml(_project_file(root))
     running = start(root)
-    folder = root / FOLDER
+    folder = (root / FOLDER).resolve()  # a work tree's is a link to the checkout's that it is of
     home = folder / "home" / name
     prepared = Project(
         root,
@@ -225,9 +225,9 @@ def _zones(root: Path) -> set[str]:
 def _project_file(root: Path) -> dict[str, Any]:
     return {
         **read_project_file(root),
-        "main": "../",
+        "main": os.path.relpath(root.resolve(), (root / FOLDER).resolve()),
         "runtime": {"name": "python", "options": {"virtualenv": sys.prefix}},
-        "backend": {"url": (root / FOLDER / BACKEND).as_uri()},
+        "backend": {"url": ((root / FOLDER).resolve() / BACKEND).as_uri()},
     }
 
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,14 @@ class Contents:
             return None
         return cls(project, stack, environment, reach.program(project, stack))
 
+    def copies(self) -> Sequence[Mapping[str, Any]]:
+        """Return what is known of every copy, newest first.
+
+        Raises:
+            Failed: the copies can't be listed.
+        """
+        return list(self._answer("list")["copies"])
+
     def copy(self, identity: str) -> Mapping[str, Any]:
         """Return what is known of a copy.
 
@@ -45,7 +53,7 @@ class Contents:
             Refused: there is no such copy.
             Failed: the copies can't be listed.
         """
-        known = self._answer("list")["copies"]
+        known = self.copies()
         found = next((each for each in known if each["id"] == identity), None)
         if found is None:
             there = ", ".join(f"{each['id']} ({each['taken']})" for each in known[:10]) or "none"
@@ -60,13 +68,13 @@ class Contents:
         """
         return self._answer("record", "--database", self._private(generation))
 
-    def fill(self, generation: int, copy: str) -> None:
-        """Restore a copy into an empty database.
+    def fill(self, generation: int, copy: str) -> Mapping[str, Any]:
+        """Restore a copy into an empty database; return what was compared.
 
         Raises:
             Failed: it can't be restored, or is not what the copy recorded.
         """
-        self._answer("restore", "--copy", copy, "--into", self._private(generation))
+        return self._answer("restore", "--copy", copy, "--into", self._private(generation))
 
     def clear(self, generation: int) -> None:
         """Empty a database that never served.
