@@ -1,4 +1,4 @@
-"""Emptying a database that a copy was restored into, and not to the end: all but what the server itself has there."""
+"""Emptying a database that a copy was restored into, and not to the end: all goes that is not the server's own."""
 
 import argparse
 from typing import Any
@@ -15,17 +15,18 @@ _END_OTHERS = """\
 select pg_terminate_backend(pid) from pg_stat_activity
 where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
 """
-# What the server put into `public` belongs to an extension, and stays.
-_USED = """\
-select nspname from pg_namespace as schema
-where nspname !~ '^pg_' and nspname <> 'information_schema' and (nspname <> 'public' or exists (
-    select from (
-        select 'pg_class'::regclass as of, oid from pg_class where relnamespace = schema.oid
-        union all select 'pg_proc'::regclass, oid from pg_proc where pronamespace = schema.oid
-        union all select 'pg_type'::regclass, oid from pg_type where typnamespace = schema.oid
-    ) as thing
-    where not exists (select from pg_depend where classid = thing.of and objid = thing.oid and deptype = 'e')
-))
+_OWNED = """\
+from pg_shdepend join pg_roles as role on refclassid = 'pg_authid'::regclass and refobjid = role.oid and deptype = 'o',
+    pg_identify_object(classid, objid, 0)
+where dbid = (select oid from pg_database where datname = current_database())
+    and not rolsuper and rolname !~ '^pg_' and (rolname = current_user) = %s
+"""
+_OTHERS = "select distinct rolname, pg_has_role(role.oid, 'usage') " + _OWNED
+# By name: to drop all that one owns takes memberships away as well that one has granted (PostgreSQL 16).
+_OURS = f"""\
+select format('drop %%s if exists %%s cascade', replace(type, ' object', ''), identity) {_OWNED}
+    and type not in ('default acl', 'large object')
+order by type <> 'schema'
 """
 # As a new database has it.
 _PUBLIC = """\
@@ -37,15 +38,20 @@ alter schema public owner to pg_database_owner;
 
 
 def run(config_: config.Config, wanted: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """Empty the database that a file leads to; say which schemas went."""
+    """Empty the database that a file leads to; return who else owned anything in it."""
     del config_
     with psycopg.connect(make_conninfo(**config.database(wanted.database))) as connection:
         connection.execute(_END_OTHERS)
-        schemas = [name for (name,) in connection.execute(_USED)]
-        for name in schemas:
-            say(f"dropping the schema {name}")
-            connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(name)))
+        others = connection.execute(_OTHERS, [False]).fetchall()
+        for owner, is_ours in others:
+            say(f"dropping what {owner} owns")
+            # Who restored made this role, and once a restore has come to its end is no member of it.
+            borrowed = [] if is_ours else ["grant {} to current_user", "revoke {} from current_user"]
+            for text in (*borrowed[:1], "drop owned by {} cascade", *borrowed[1:]):
+                connection.execute(sql.SQL(text).format(sql.Identifier(owner)))
+        for (statement,) in connection.execute(_OURS, [True]).fetchall():
+            connection.execute(statement)
         connection.execute("select lo_unlink(oid) from pg_largeobject_metadata")
-        if "public" in schemas:
+        if not connection.execute("select from pg_namespace where nspname = 'public'").fetchall():
             connection.execute(_PUBLIC)
-    return {"schemas": schemas}
+    return {"owners": [owner for owner, _ in others]}

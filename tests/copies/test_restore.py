@@ -61,6 +61,10 @@ def test_a_copy_comes_back_into_a_new_managed_database(place: Place, elsewhere: 
     again = restored(place, into)
     assert again.code == 1
     assert again.found["reason"].startswith("the database is not empty: relations: ")
+    cleared = place.run("clear", "--database", str(place.folder / "into.json"))
+    assert cleared.code == 0, cleared.said
+    again = restored(place, into)
+    assert (again.code, again.found.get("reason")) == (0, None), again.said
 
 
 def test_a_superuser_gets_everything_back(place: Place, elsewhere: Cluster) -> None:
