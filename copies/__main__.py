@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from copies import alarm, config, copy, listing, processes, state
+from copies import alarm, config, copy, evidence, listing, processes, state
 from copies.alarm import AlarmError
 from copies.config import Config, ConfigError
 from copies.copy import CopyError
@@ -24,10 +24,6 @@ OVERDUE = dt.timedelta(hours=26)
 
 FAILURES = (CopyError, RepositoryError, AlarmError, psycopg.Error, OSError)
 """What a command may fail with: each says why."""
-
-
-class UseError(Exception):
-    """It was called wrongly; `str()` says how."""
 
 
 def say(text: str) -> None:
@@ -57,7 +53,7 @@ def listed(config_: Config, _wanted: argparse.Namespace) -> int:
     repository = Repository(config_, say)
     repository.reach()
     snapshots = repository.snapshots()
-    proofs = lent("evidence").listed(repository, snapshots)
+    proofs = evidence.listed(repository, snapshots)
     show({"copies": [each.json() for each in listing.copies(snapshots)], "proofs": proofs})
     return 0
 
@@ -94,26 +90,15 @@ def told(config_: Config, wanted: argparse.Namespace) -> int:
 def elsewhere(module: str) -> Command:
     """Return the command of a module that a server may not have: `run(config, wanted, say)` gives what to show.
 
-    Where that has a `reason`, it failed.
+    Where that has a `reason`, it failed. It is imported when it is called: the daily copy does without.
     """
 
     def run(config_: Config, wanted: argparse.Namespace) -> int:
-        found = lent(module).run(config_, wanted, say)
+        found = importlib.import_module(f"copies.{module}").run(config_, wanted, say)
         show(found)
         return int(bool(found.get("reason")))
 
     return run
-
-
-def lent(module: str) -> Any:
-    """Return a module that the daily copy does without."""
-    try:
-        return importlib.import_module(f"copies.{module}")
-    except ModuleNotFoundError:
-        raise UseError(
-            f"this server has no more than the daily copy needs, and not copies/{module}.py: "
-            "call the task `./inv backups...`, which sends the whole program"
-        ) from None
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -162,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with processes.interruptible():
             code: int = wanted.run(config.read(wanted.config), wanted)
-    except (ConfigError, UseError) as error:
+    except ConfigError as error:
         say(f"copies: {error}")
         return 2
     except processes.Interrupted as error:

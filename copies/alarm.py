@@ -31,14 +31,14 @@ def tell(config: Config, known: dict[str, Any], key: str, text: str) -> None:
 
 
 def over(config: Config, known: dict[str, Any], *keys: str) -> None:
-    """Tell those who were told of something that it is over.
+    """Tell those who were told of any of these that it is over.
 
     Raises:
         AlarmError: somebody could not be told.
     """
+    addresses = {address for key in keys for address in known.get("told", {}).get(key, [])}
+    _send(config, "over: there is a new copy of the database", [], sorted(addresses))
     for key in keys:
-        if told := known.get("told", {}).get(key):
-            _send(config, f"over: there is a new copy of the database ({key})", [], told)
         known.get("told", {}).pop(key, None)
 
 

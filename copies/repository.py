@@ -29,6 +29,7 @@ _REASONS = (
     (WRONG_KEY, r"wrong password or no key", "the key does not open it, it was made with another one"),
     (MISSING, r"repository does not exist", "there is no repository"),
     (LOCKED, r"already locked", "another job holds it"),
+    (None, r"already (initialized|contains)", "a job was killed while it made it: empty the bucket"),
     (None, r"bucket does not exist|NoSuchBucket", "there is no such bucket"),
     (None, r"Quota|Storage ?Full|InsufficientStorage|no space left|\b507\b", "the store is full"),
     (

@@ -14,6 +14,7 @@ from copies.copy import CopyError
 from copies.listing import DUMP, RECORD
 from copies.repository import RepositoryError
 from tests.copies import place as places
+from tests.copies import proxy as proxies
 from tests.copies.place import Place, finished
 
 # More than a pipe holds, so that pg_dump is there for as long as restic reads.
@@ -157,6 +158,14 @@ def test_a_repository_is_made_on_first_use_and_missed_when_it_is_gone(place: Pla
     assert "there is no repository" in gone.said
 
     place.config.with_suffix(".state").unlink()
+    place.proxy.answer = lambda method, path: proxies.DENIED if (method, path[-7:]) == ("PUT", "/config") else None
+    assert place.run("copy").code == 1
+    place.proxy.well()
+    half = place.run("copy")
+    assert half.code == 1
+    assert "a job was killed while it made it: empty the bucket" in half.said
+    shutil.rmtree(place.bucket / "keys")
+
     made = place.run("copy")
     assert made.code == 0, made.said
     assert "making the repository" in made.said
