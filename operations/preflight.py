@@ -131,7 +131,7 @@ def _regions(answers: Answers) -> Iterator[Result]:
     stack = answers.stack
     wanted: list[tuple[str, str | None, Collection[str]]] = [
         (PLATFORM, stack.region, CAPABILITIES),
-        (COPIES, stack.copy_region(), {"Object Storage"}),
+        *((COPIES, region, {"Object Storage"}) for region in (stack.copy_region(), stack.second_copy_region())),
     ]
     for account, region, needed in wanted:
         answer = answers.of(account, f"/regions/{region}")

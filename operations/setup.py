@@ -87,6 +87,7 @@ def run(root: Path, wanted: str, *, on_sandbox: bool) -> int:
     show(preflight.table(results))
     if not on_sandbox:
         _say_placeholders(root, chosen)
+        _say_what_to_keep(chosen)
     return 0 if all(each.well for found in results.values() for each in found) else 1
 
 
@@ -333,6 +334,21 @@ def _say_placeholders(root: Path, chosen: Mapping[str, Stack]) -> None:
         say("Before `up`, these have to be written as well:")
         for line in dict.fromkeys(left):
             say(f"  {line}")
+
+
+def _say_what_to_keep(chosen: Mapping[str, Stack]) -> None:
+    """Say what has to outlive this repository and its accounts, and how it is read; never what it is."""
+    say(
+        "Keep these in two places as well that nobody reaches through this repository or its accounts (docs/copies.md):"
+    )
+    say(f"  the passphrase of {', '.join(chosen)}: it is written nowhere, and no secret can be read without it")
+    for name, stack in chosen.items():
+        if stack.copies is not None:
+            read = f"pulumi config get {credentials.COPIES_KEY} --stack {name}"
+            say(f"  {name}: {credentials.COPIES_KEY}, without which no copy can be read, nor proved: `{read}` shows it")
+    if any(stack.copies for stack in chosen.values()):
+        say("  the login of the copies account, which makes new tokens, and new keys for its buckets")
+    say("  the address of the state backend, and its access keys")
 
 
 def _placeholders(root: Path, name: str, stack: Stack) -> Sequence[Problem]:

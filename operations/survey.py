@@ -87,7 +87,8 @@ def _few(opened: Clouds, stack: Stack) -> Iterator[tuple[str, str]]:
     yield PLATFORM, f"/regions/{stack.region}/availability"
     if opened.copies and stack.copies:
         yield COPIES, ACCOUNT
-        yield COPIES, f"/regions/{stack.copy_region()}"
+        for region in (stack.copy_region(), stack.second_copy_region()):
+            yield COPIES, f"/regions/{region}"
     if opened.edge and stack.zone:
         yield EDGE, ZONE
         yield EDGE, POOLS

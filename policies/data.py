@@ -23,7 +23,16 @@ def protected(resource: Resource, _: Context) -> Iterator[str]:
         yield "it holds data and an update could delete it; declare it with `protect=True`"
 
 
+def keys_name_their_buckets(resource: Resource, _: Context) -> Iterator[str]:
+    """A key that names no buckets opens all of its account."""
+    if resource.kind == "linode:ObjectStorageKey" and resource.get("bucketAccesses") in (None, []):
+        yield "it opens every bucket of the account; name those that it is for in `bucket_accesses`"
+
+
 RULES = (
+    ResourceRule(
+        "keys", "A key of object storage opens the buckets that it names, and no other.", keys_name_their_buckets
+    ),
     ResourceRule("protection", "What holds data (databases, buckets, volumes) is protected.", protected),
     required.rule(
         "backups",

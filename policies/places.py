@@ -103,7 +103,14 @@ def capable(resource: Resource, context: Context) -> Iterator[str]:
             yield f"'{resource.get('region')}' has no {each.what}; these have: {', '.join(able)}"
 
 
+def apart(resource: Resource, context: Context) -> Iterator[str]:
+    """P4: a data center that is gone takes no copy with it."""
+    if resource.kind == "linode:ObjectStorageBucket" and resource.get("region") == context.settings.region:
+        yield f"it is in '{context.settings.region}', as the databases are whose copies it keeps; use another region"
+
+
 RULES = (
+    ResourceRule("copies", "Buckets are in another data center than the databases.", apart),
     ResourceRule(
         "jurisdiction",
         "Every resource, probe and copy is in the stack's jurisdiction, and says its region.",

@@ -1,6 +1,7 @@
 """First use: on real accounts with the real engine, before hosts on the loopback; and on the sandbox."""
 
 import json
+import subprocess
 import urllib.request
 from collections.abc import Mapping
 
@@ -123,6 +124,14 @@ def test_a_stack_with_values_in_the_environment_is_set_up_and_again_there_is_not
     }
     require_no_secret_in_clear(fresh, hosts)
     assert not [secret for secret in secrets_of(hosts) if secret in ended.output + ended.errors]
+    asked = "pulumi config get chat-tonic:copiesKey --stack us-central"
+    assert f"`{asked}` shows it" in ended.errors
+    pulumi = [str(fresh.folder / "bin" / "pulumi"), *asked.split()[1:]]
+    key = subprocess.run(
+        pulumi, cwd=fresh.root, env=fresh.environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert len(key := key.strip()) == 43
+    assert key not in ended.output + ended.errors
 
     made = len(sets(fresh))
     assert made == len(settings.required_inputs(loaded))

@@ -56,3 +56,15 @@ def test_a_zone_asks_origins_for_a_valid_certificate() -> None:
         "its `value` is 'flexible'; write 'strict'"
     ]
     assert found("closed", resource("cloudflare:ZoneSetting", settingId="min_tls_version", value="1.2")) == []
+
+
+@pytest.mark.parametrize("accesses", [{}, {"bucketAccesses": []}, {"regions": ["us-ord"]}])
+def test_a_key_that_names_no_bucket_is_refused(accesses: dict[str, object]) -> None:
+    assert found("keys", resource("linode:ObjectStorageKey", **accesses)) == [
+        "it opens every bucket of the account; name those that it is for in `bucket_accesses`"
+    ]
+
+
+@pytest.mark.parametrize("accesses", [UNKNOWN, [{"bucketName": "copies", "region": "us-ord"}]])
+def test_a_key_that_names_its_buckets_passes(accesses: object) -> None:
+    assert found("keys", resource("linode:ObjectStorageKey", bucketAccesses=accesses)) == []

@@ -47,6 +47,14 @@ def test_europe_is_outside_for_a_stack_of_the_states_and_inside_for_its_own() ->
     assert found("jurisdiction", server, "eu-frankfurt") == []
 
 
+def test_a_bucket_is_apart_from_the_databases() -> None:
+    bucket = resource("linode:ObjectStorageBucket", region="us-central")
+    (what,) = found("copies", bucket, "us-central")
+    assert what == "it is in 'us-central', as the databases are whose copies it keeps; use another region"
+    assert found("copies", bucket, "eu-frankfurt") == []  # another rule's matter
+    assert found("copies", resource("linode:ObjectStorageBucket", region=UNKNOWN)) == []
+
+
 @pytest.mark.parametrize(
     ("name", "own", "key"), [("zoneId", "e", "cloudflareZoneId"), ("accountId", "d", "cloudflareAccountId")]
 )
