@@ -15,7 +15,7 @@ import yaml
 from components import settings
 from components.settings import Stack
 from operations import engine, sandbox, throwaway
-from sandbox import process
+from sandbox import data, process
 from tests.configuration import ROOT, change_platform, change_stack, copy_of_the_committed_files
 from tests.operations.real_clouds import ZONE, RealClouds
 from tests.programs import put_python
@@ -196,4 +196,5 @@ def sandboxed(folder: Path) -> Iterator[Checkout]:
     checkout = Checkout(folder)
     checkout.use_real_engine()
     yield checkout
+    data.remove(checkout.root / sandbox.FOLDER)
     process.stop(checkout.root / sandbox.FOLDER)
