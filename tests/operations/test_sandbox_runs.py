@@ -223,20 +223,27 @@ def test_the_status_tells_where_the_sandbox_listens(up: Checkout) -> None:
     assert told["running"] is True
     with socket.create_connection(("127.0.0.1", told["linode_port"]), timeout=5):
         pass
-    assert told["machines"] is None
+    assert (told["machines"], told["data"]) == (None, None)
 
 
-def test_machines_that_are_started_are_in_the_status_and_gone_with_the_sandbox(up: Checkout) -> None:
+def test_what_plays_parts_of_the_sandbox_is_in_its_status_and_gone_with_it(up: Checkout) -> None:
+    sandbox.data(up.root, print)  # here, as the checkout's own cache has no S3 server yet
     started = up.run("sandbox.start", "--machines")
     assert started.code == 0, started.errors
-    assert started.output.splitlines()[1] == "Machines play 4 servers and 4 balancers."
-    told = json.loads(up.run("sandbox.status", "--json").output)["machines"]
-    for where in (*told["ssh"].values(), *told["balancers"].values()):
-        socket.create_connection((where["host"], where["port"]), timeout=5).close()
+    assert started.output.splitlines()[1:] == [
+        "Machines play 4 servers and 4 balancers.",
+        "Real are 1 databases and 0 buckets.",
+    ]
+    told = json.loads(up.run("sandbox.status", "--json").output)
+    machines, databases = told["machines"], told["data"]["databases"].values()
+    listening = [(each["host"], each["port"]) for each in machines["balancers"].values()]
+    listening += [(each["hostaddr"], each["port"]) for each in databases]
+    for where in (*listening, *((each["host"], each["port"]) for each in machines["ssh"].values())):
+        socket.create_connection(where, timeout=5).close()
     assert up.run("sandbox.stop").code == 0
-    for where in told["balancers"].values():
+    for where in listening:
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((where["host"], where["port"]), timeout=5)
+            socket.create_connection(where, timeout=5)
 
 
 def test_the_sandbox_starts_again_with_all_that_it_holds(up: Checkout) -> None:

@@ -1,6 +1,7 @@
 """The file: what is refused, what is logged, and that no question needs a look at every object."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,18 @@ def test_a_file_whose_making_was_cut_short_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "file.new").write_bytes(b"half a file")
     Store(tmp_path / "file").close()
     assert store.objects(tmp_path / "file") == []
+
+
+def test_a_time_of_a_clock_that_was_moved_is_found_on_this_machines(tmp_path: Path) -> None:
+    with Store(tmp_path / "file").transaction() as tx:
+        began = tx.now
+        for step in (60.0, 3600.0):
+            tx.move(step)
+        ahead = {
+            second: tx.real(began + timedelta(seconds=second)) - began.timestamp() for second in (-9, 30, 99, 3669)
+        }
+    # Before it was moved, twice a time that it was moved over, and afterwards.
+    assert ahead == pytest.approx({-9: -9, 30: 0, 99: 0, 3669: 9}, abs=0.001)
 
 
 def test_no_question_of_a_call_looks_at_more_than_its_answer(tmp_path: Path) -> None:
