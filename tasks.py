@@ -427,6 +427,36 @@ def servers_roll(
 
 @task(
     help={
+        "stack": "the server's stack",
+        "server": "its label",
+        "backup": "the id of the backup; without it, the newest that can be restored",
+        "in_place": "over the server itself, whose disks are deleted; its name has to be typed",
+        "delete": "delete a server that was replaced so, with its backups; its name has to be typed",
+        "sandbox": SANDBOX,
+        "yes": YES,
+        "local_state": LOCAL_STATE,
+    }
+)
+def servers_restore(
+    _: Context,
+    stack: str,
+    server: str,
+    backup: int = 0,
+    in_place: bool = False,
+    delete: bool = False,
+    sandbox: bool = False,
+    yes: bool = False,
+    local_state: bool = False,
+) -> None:
+    """Restore a server from a backup: a new one takes its place once it is healthy, and the old one is kept."""
+    from operations.servers import restore
+
+    asked = restore.Asked(server, backup or None, in_place, delete, yes, local_state, sandbox)
+    _end(restore.restore(ROOT, stack, asked))
+
+
+@task(
+    help={
         "stack": "the stack's name",
         "environment": "the environment whose database it is; need not be said where the stack has one only",
         "copy": "the copy to restore, by its id",
@@ -490,7 +520,14 @@ namespace.add_collection(
 )
 namespace.add_collection(Collection("env", up=env_up, list=env_list, down=env_down, sweep=env_sweep))
 namespace.add_collection(
-    Collection("servers", list=servers_list, apply=servers_apply, patch=servers_patch, roll=servers_roll)
+    Collection(
+        "servers",
+        list=servers_list,
+        apply=servers_apply,
+        patch=servers_patch,
+        roll=servers_roll,
+        restore=servers_restore,
+    )
 )
 namespace.add_collection(Collection("backups", restore=backups_restore))
 namespace.add_collection(Collection("rebuild", drill=rebuild_drill))

@@ -5,7 +5,8 @@ region listed here; plans: recorded 2024-07, databases: 2025-01, balancers and o
 Capabilities were recorded 2026-07. A real `up` meets the live ones; this page is what settings are checked with.
 """
 
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
@@ -122,6 +123,14 @@ MAX_POOLS = 20
 PLACEMENT_GROUP_SIZE = 5
 # The database's own names on a new cluster of the managed service.
 DATABASE_NAME = "defaultdb"
+
+_PRIVATE = ipaddress.ip_network("192.168.128.0/17")  # from which a data center gives private addresses
+
+
+def public_address(addresses: Iterable[str]) -> str:
+    """Return the public one of a server's IPv4 addresses, which the cloud lists in no order."""
+    return next(address for address in addresses if ipaddress.ip_address(address) not in _PRIVATE)
+
 
 # NodeBalancers reach their backends, and only theirs, from this network of the data center.
 BALANCER_NETWORK = "192.168.255.0/24"

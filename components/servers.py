@@ -1,7 +1,6 @@
 """Servers: a group for each role, in generations that are added, proved and removed."""
 
 import base64
-import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,6 @@ from components.topology import Group, server_numbers
 # What counts at birth only: a change would replace the server, and its backups would die with it. Images change by
 # generations; what is in the user data is pushed to living servers instead.
 _BIRTH_ONLY = ["authorizedKeys", "image", "metadatas"]
-_PRIVATE = ipaddress.ip_network("192.168.128.0/17")  # from which a data center gives private addresses
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def declare_server(name: str, args: ServerArgs, parent: pulumi.Resource) -> Serv
         ),
     )
     attach(f"{name}-firewall", args.firewall, instance, "linode", parent)
-    return Server(args.label, instance.ipv4s.apply(_public), instance.private_ip_address)
+    return Server(args.label, instance.ipv4s.apply(catalog.public_address), instance.private_ip_address)
 
 
 @dataclass(frozen=True)
@@ -145,11 +143,6 @@ class ServerGroup(pulumi.ComponentResource):
             for generation, number in server_numbers(args.group)
         )
         self.register_outputs({"servers": [server.label for server in self.servers]})
-
-
-def _public(addresses: Sequence[str]) -> str:
-    """Return the public one of a server's addresses, which the cloud lists in no order."""
-    return next(address for address in addresses if ipaddress.ip_address(address) not in _PRIVATE)
 
 
 def _encoded(args: ServerArgs) -> pulumi.Output[str]:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -134,6 +135,19 @@ def census(clouds: Clouds, types: Iterable[str] | None = None) -> list[Found]:
             return [found for some in pool.map(of, wanted) for found in some]
     except (linode_api4.ApiError, linode_api4.UnexpectedResponseError, cloudflare.CloudflareError, OSError) as error:
         raise Failed(f"a cloud does not say what exists there: {error}") from None
+
+
+@contextmanager
+def reported(what: str) -> Iterator[None]:
+    """Say what can't be done, where Linode refuses it or does not answer.
+
+    Raises:
+        Failed: with Linode's own words.
+    """
+    try:
+        yield
+    except (linode_api4.ApiError, linode_api4.UnexpectedResponseError, OSError) as error:
+        raise Failed(f"{what}: {error}") from None
 
 
 def delete(found: Found) -> None:

@@ -10,9 +10,11 @@ from rich.table import Table
 
 from operations import clouds, engine, plans, policy, recovery, runs, stacks
 from operations.alarms import Job
+from operations.console import say
 from operations.errors import Failed
 from operations.incidents import Incident
 from operations.project import Project
+from operations.servers import kept
 
 ORPHAN, MISSING = "orphan", "missing"
 MEANS = {
@@ -92,7 +94,10 @@ def _differences(project: Project) -> Iterator[Difference]:
     for step in json.loads(output)["steps"]:
         if step["op"] in MEANS:
             yield from _of_step(step, known)
-    for each in recovery.without_stack(project, clouds.census(clouds.connect(project))):
+    unknown = recovery.without_stack(project, clouds.census(clouds.connect(project)))
+    for each in kept.of(unknown):
+        say(f"{each.key}: it was replaced by a restore, and is kept, off and billed (docs/servers.md)")
+    for each in kept.without(unknown):
         yield Difference(each.name, each.type, MEANS[ORPHAN])
 
 

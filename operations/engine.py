@@ -29,6 +29,11 @@ INHERITED = -1
 """Popen's way to leave the umask as it is."""
 
 
+def secret(value: Any) -> dict[str, str]:
+    """Return a value as a state that is imported has a secret in clear; the engine writes it encrypted."""
+    return {SPECIAL: _SECRET, "plaintext": json.dumps(value)}
+
+
 def ensure(say: Callable[[str], None]) -> toolchain.Engine:
     """Return the engine, downloaded or built on first use; `say` is told of the progress.
 

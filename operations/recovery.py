@@ -169,6 +169,35 @@ def adopt(project: Project, found: Sequence[Stray], say: Say) -> None:
     _take_over(project, exported, [stray for stray in found if not stray.is_superseded], (), say)
 
 
+@dataclass(frozen=True)
+class Moved:
+    """What a resource of a state stands for from now on: another object of the same kind; `inputs` differ for it."""
+
+    id: str
+    inputs: Mapping[str, Any]
+
+
+def move(project: Project, moved: Mapping[str, Moved]) -> None:
+    """Have resources of the stack's state, by URN, stand for other objects, and read these from their clouds.
+
+    Raises:
+        Failed: the engine or a cloud does not answer, or somebody else changed the state meanwhile.
+    """
+    exported = _export(project)
+    before = json.dumps(exported)
+    targets = [
+        each
+        for each in exported["deployment"].get("resources") or []
+        if each["urn"] in moved and not each.get("delete")
+    ]
+    for each in targets:
+        to = moved[each["urn"]]
+        inputs = {**each["inputs"], **to.inputs}
+        each |= {"id": to.id, "inputs": inputs, "outputs": inputs}
+    _write(project, before, exported, targets)
+    read(project, moved)
+
+
 def _take_over(
     project: Project, exported: dict[str, Any], made: Sequence[Stray], again: Iterable[str], say: Say
 ) -> None:
@@ -189,19 +218,32 @@ def _take_over(
         _insert(resources, {**resource, "outputs": resource["inputs"]})
     urns = {*again, *(stray.resource["urn"] for stray in readable)}
     targets = [each for each in resources if each["urn"] in urns and not each.get("delete")]
-    for each in targets:
-        each["initErrors"] = [NOT_READ]
-    if json.dumps(_export(project)) != before:
-        raise Failed(f"{project.stack}: somebody else changed its state meanwhile; nothing was changed here. Repeat it")
-    engine.ask(project, "stack", "import", text=json.dumps(exported))
+    _write(project, before, exported, targets)
     for stray in made:
         if stray in readable:
             say(f"{project.stack}: took over {stray.found.name}, which exists already")
         else:
             clouds.delete(stray.found)
             say(f"{project.stack}: deleted {stray.found.name}: its secret can't be read again, so it is made anew")
-    if targets:
-        options = [argument for each in targets for argument in ("--target", each["urn"])]
+    read(project, [each["urn"] for each in targets])
+
+
+def _write(project: Project, before: str, exported: dict[str, Any], unread: Iterable[Resource]) -> None:
+    """Put a state into the place of the one `before`, with the mark on those resources that have to be read yet."""
+    for each in unread:
+        each["initErrors"] = [NOT_READ]
+    if json.dumps(_export(project)) != before:
+        raise Failed(f"{project.stack}: somebody else changed its state meanwhile; nothing was changed here. Repeat it")
+    engine.ask(project, "stack", "import", text=json.dumps(exported))
+
+
+def read(project: Project, urns: Iterable[str]) -> None:
+    """Have the state say of some resources what their clouds do.
+
+    Raises:
+        Failed: the engine or a cloud does not answer.
+    """
+    if options := [argument for urn in urns for argument in ("--target", urn)]:
         engine.ask(project, "refresh", "--yes", "--skip-preview", *options)
 
 

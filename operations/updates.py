@@ -16,7 +16,7 @@ from operations.errors import Failed, NotBegun, Refused
 from operations.guards import Asked
 from operations.project import Project
 from operations.recovery import Stray
-from operations.servers import applied
+from operations.servers import applied, windows
 
 PRODUCTION = "production"
 NAMED = 12
@@ -65,7 +65,7 @@ def bring_up(project: Project, agreed: Agreed, *options: str) -> int:
     Raises:
         Refused: the plan replaces or deletes what was not asked for by name, or something exists already.
         NotBegun: somebody said no, or took so long that the plan is out of date.
-        Failed: the engine or a cloud does not answer.
+        Failed: the engine or a cloud does not answer; or only the servers' backup window could not be set.
     """
     go_on(project, agreed)
     pack = (*policy.arguments(project), *options)
@@ -88,6 +88,7 @@ def bring_up(project: Project, agreed: Agreed, *options: str) -> int:
         if code := engine.run(project, "up", *pack, "--yes", "--skip-preview"):
             return code
     applied.tell(project, say)
+    windows.keep(project, say)
     return 0
 
 

@@ -32,7 +32,7 @@ _BUCKET_KEY = "linode:index/objectStorageKey:ObjectStorageKey"
 
 @dataclass(frozen=True)
 class Member:
-    """A server: its place in the stack, its public IPv4 address, what it is to hold.
+    """A server: its place in the stack, its public IPv4 address, what it is to hold, and that as files.
 
     `host_keys` are those by which it may be known, in OpenSSH's form: first the one that it is to have; then those that
     it may have until it was given that: the environment's last one, and the one that it was born with.
@@ -43,8 +43,8 @@ class Member:
     address: str
     host_keys: tuple[str, ...]
     health: str | None
+    wanted: user_data.Server
     files: tuple[user_data.File, ...] = field(repr=False)
-    image: str = ""
 
     @property
     def label(self) -> str:
@@ -85,6 +85,10 @@ class Fleet:
     def of(self, wanted: Callable[[Member], bool]) -> "Fleet":
         """Return the fleet of those servers only."""
         return Fleet(self.project, self.stack, self.clouds, tuple(filter(wanted, self.members)))
+
+    def only(self, label: str) -> "Fleet":
+        """Return the fleet of one server."""
+        return self.of(lambda member: member.label == label)
 
 
 def load(project: Project, stack: Stack, role: str | None = None) -> Fleet:
@@ -134,8 +138,7 @@ def _member(
 ) -> Member:
     before = (deployed.host_keys.get(place.environment), deployed.births.get(place.label))
     keys = dict.fromkeys((_public(wanted.host_key), *filter(None, before)))
-    image = wanted.image if isinstance(wanted, user_data.RoleServer) else ""
-    return Member(place, address, tuple(keys), health, user_data.files(wanted), image)
+    return Member(place, address, tuple(keys), health, wanted, user_data.files(wanted))
 
 
 @dataclass(frozen=True)

@@ -380,6 +380,11 @@ class Roll:
             time.sleep(self.patience.asks)
 
 
+def claim(remote: Remote) -> None:
+    """Have a server that is out count as one that this loop took out, and puts back once it is healthy."""
+    remote.run(_SET_MARK)
+
+
 def ask(member: Member, endpoint: Endpoint, question: Callable[[Remote], T]) -> T | Unreachable:
     """Return a server's answer; or that it can't be reached.
 
