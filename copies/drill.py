@@ -199,7 +199,7 @@ class _Proof:
                     restore(programs, dump, database, user=server.account())
                 self._tell("comparing it with its record")
                 with self.watch.part("compare"):
-                    self._compare(before, record.take(database), found)
+                    self._compare(before, record.take(database, record.ALONE), found)
                 with self.watch.part("queries"):
                     self._ask(database, found)
 

@@ -44,11 +44,22 @@ _SETTINGS = {
     "client_connection_check_interval": "5s",  # nobody sums up for a process that was killed
 }
 
+ALONE = {
+    "max_parallel_workers_per_gather": "8",
+    "min_parallel_table_scan_size": "0",
+    "parallel_setup_cost": "0",
+    "parallel_tuple_cost": "0",
+}
+"""Settings for a server that does nothing else."""
+
 _WHOLE = set(
-    "bool char bytea int2 int4 int8 oid xid8 name text varchar uuid date time timetz timestamp timestamptz macaddr"  # noqa: SIM905
+    "bool char bytea int2 int4 int8 oid xid8 name uuid date time timetz timestamp timestamptz macaddr"  # noqa: SIM905
     " macaddr8 inet cidr pg_lsn".split()
 )
 """Types of PostgreSQL whose hash says all that is in a value."""
+
+_TEXTS = {"text", "varchar"}
+"""Types that have values in common in some collations."""
 
 _SENT = {
     "float4": "float4send",
@@ -123,7 +134,7 @@ class Snapshot:
 
 
 @contextmanager
-def snapshot(database: Mapping[str, Any]) -> Iterator[Snapshot]:
+def snapshot(database: Mapping[str, Any], settings: Mapping[str, str] | None = None) -> Iterator[Snapshot]:
     """Hold a snapshot of the database that these libpq parameters reach.
 
     Raises:
@@ -132,18 +143,18 @@ def snapshot(database: Mapping[str, Any]) -> Iterator[Snapshot]:
     with psycopg.connect(make_conninfo(**database)) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
-        positions = _settled(connection)
+        positions = _settled(connection, settings or {})
         ((exported,),) = _ask(connection, "select pg_export_snapshot()")
         yield Snapshot(exported, connection, positions)
 
 
-def take(database: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record of what a database holds now.
+def take(database: Mapping[str, Any], settings: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the record of what a database holds now, read with these settings on top of ours.
 
     Raises:
         psycopg.Error: as the connection does.
     """
-    with snapshot(database) as held:
+    with snapshot(database, settings) as held:
         return held.take()
 
 
@@ -154,9 +165,9 @@ def run(config_: config.Config, wanted: argparse.Namespace, say: Callable[[str],
     return take(database)
 
 
-def _settled(connection: Connection) -> dict[str, list[Any]]:
+def _settled(connection: Connection, settings: Mapping[str, str]) -> dict[str, list[Any]]:
     """Fix the settings of a transaction, those that its server has, and return the sequences' positions."""
-    for name, value in _SETTINGS.items():
+    for name, value in {**_SETTINGS, **settings}.items():
         connection.execute("select set_config(name, %s, true) from pg_settings where lower(name) = %s", [value, name])
     return _positions(connection, _section(connection, catalog.SEQUENCES))
 
@@ -195,9 +206,16 @@ def hashable(column: str, oid: int, types: Mapping[int, Type]) -> str:
     element = types.get(kind.element)
     if kind.builtin and kind.name in _WHOLE:
         return column
+    if kind.builtin and kind.name in _TEXTS:
+        return f'{column} collate "C"'
     if kind.builtin and kind.name in _SENT:
         return f"{_SENT[kind.name]}({column})"
-    if kind.builtin and kind.name.startswith("_") and element and element.name in {*_WHOLE, *_SENT, "json", "jsonb"}:
+    if (
+        kind.builtin
+        and kind.name.startswith("_")
+        and element
+        and element.name in {*_WHOLE, *_TEXTS, *_SENT, "json", "jsonb"}
+    ):
         return f"array_send({column})"
     return f"({column})::text"
 

@@ -26,7 +26,7 @@ class Sample:
         """Return what is other while a script's changes are there, which are taken back."""
         with psycopg.connect(**self.database) as connection:
             connection.execute(script.encode())
-            found = record.Snapshot("", connection, record._settled(connection)).take()
+            found = record.Snapshot("", connection, record._settled(connection, {})).take()
             connection.rollback()
         return compare.differences(self.record, found)
 
@@ -65,6 +65,23 @@ def test_the_settings_of_a_session_change_nothing(sample: Sample) -> None:
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     assert record.take({**sample.database, "options": options})["sections"] == sample.record["sections"]
+
+
+OF_EXTENSIONS = {
+    "hstore": [
+        "update chat.extended set pairs = 'a=>1, b=>\"NULL\"' where pairs ? 'a'",
+        "update chat.extended set name = 'name'",
+        "update chat.folded set word = 'word'",
+    ],
+    "vector": ["update chat.embedded set v = '[0,1e-30,3.4e38]' where id = 2"],
+}
+
+
+def test_one_other_value_of_an_extension_is_another_record(sample: Sample) -> None:
+    (scripts,) = (scripts for name, scripts in OF_EXTENSIONS.items() if name in sample.cluster.programs.extensions)
+    for script in scripts:
+        (line,) = sample.changed(script)
+        assert ": checksum: is " in line
 
 
 VALUES = [
@@ -120,7 +137,7 @@ VALUES = [
 def test_one_other_value_is_another_checksum(sample: Sample) -> None:
     table, same = "chat.everything", []
     with psycopg.connect(**sample.database) as connection:
-        record._settled(connection)
+        record._settled(connection, {})
         before = dict(record._tables(connection))
         for value in VALUES:
             with connection.transaction(force_rollback=True):
