@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import os
 import re
-import select
 import subprocess
 import threading
 import time
@@ -77,6 +76,7 @@ def _take(config: Config, repository: Repository, now: dt.datetime, *, by_hand: 
     say(f"{config.name}: copying")
     with record.snapshot(config.database) as snapshot:
         _refuse_older(config, snapshot.major)
+        snapshot.lock()
         dump, size, found = _both(config, repository, snapshot, now)
     seconds = round(time.monotonic() - began, 1)
     made = Copy(dump, "", now, size, found["rows"], seconds, found["server"]["version"], by_hand)
@@ -115,7 +115,6 @@ def _both(
             stdout=sink,
         )
         running.append(lambda: processes.end(dump))
-        _await_first_bytes(source, dump)
         restic = repository.storing(DUMP, [DUMP], now, source)
         running.append(restic.end)
         source.close()
@@ -141,18 +140,6 @@ def _both(
             end()
         source.close()
         sink.close()
-
-
-def _await_first_bytes(source: Any, dump: "subprocess.Popen[bytes]") -> None:
-    """Wait until the dump comes, or its program has ended.
-
-    Only then does it hold its locks: TRUNCATE, which changes what a snapshot sees, comes between no dump and record.
-    """
-    ended = os.pidfd_open(dump.pid)
-    try:
-        select.select([source, ended], [], [])
-    finally:
-        os.close(ended)
 
 
 def _beside(work: Callable[[], Any]) -> "Future[Any]":

@@ -76,11 +76,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot that is held; `name` is for `pg_dump --snapshot`.
-
-    A dump holds its locks once it has given its first bytes. Whoever takes the record after that sees what it sees,
-    also where a table is emptied (TRUNCATE does not respect snapshots).
-    """
+    """A snapshot that is held; `name` is for `pg_dump --snapshot`."""
 
     name: str
     _connection: Connection
@@ -90,6 +86,12 @@ class Snapshot:
     def major(self) -> int:
         """The server's major version."""
         return self._connection.info.server_version // 10000
+
+    def lock(self) -> None:
+        """Let nobody empty or rewrite a table from now on, which a snapshot does not outlive. Rows may come and go."""
+        if tables := [name for name, _ in _ask(self._connection, catalog.TABLES)]:
+            self._connection.execute("set local lock_timeout = '10min'")
+            self._connection.execute(f"lock table only {', only '.join(tables)} in access share mode".encode())
 
     def abort(self) -> None:
         """Make whoever takes the record in another thread fail at once."""

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from copies import config, copy, listing, record, state
 from copies.copy import CopyError
@@ -84,6 +85,16 @@ def test_a_day_has_one_copy_with_the_dump_and_the_record_of_what_it_holds(place:
     again = place.run("copy")
     assert (again.code, again.found) == (0, made.found)
     assert place.copies() == [found.id]
+
+
+def test_while_a_copy_is_made_rows_come_and_go_and_nobody_empties_a_table(place: Place) -> None:
+    with record.snapshot(config.read(place.config).database) as snapshot:
+        snapshot.lock()
+        with pytest.raises(LockNotAvailable):
+            place.cluster.execute(place.database, "set lock_timeout = '10ms'; truncate orders")
+        place.cluster.execute(place.database, "insert into orders values (0, '')")
+        assert snapshot.take()["rows"] == 5000
+    place.cluster.execute(place.database, "delete from orders where id = 0")
 
 
 def test_no_secret_is_in_an_argument_list_or_in_what_is_said(place: Place) -> None:
