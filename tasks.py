@@ -30,6 +30,8 @@ ROLE = "of this role only"
 MAX_UNAVAILABLE = "how many servers of a role may be out at once"
 PUBLISH = "add the evidence to docs/evidence"
 ALARM = "tell the board and those on call what is wrong, that it failed, and when that is over"
+ENVIRONMENT = "of this environment only"
+SECOND = "bring the newest copies into the second buckets instead, which the ops server can't reach"
 OWNER = "whose it is; without it, whose git's user.email or the machine's user says"
 
 # Short flags made up from first letters change their meaning whenever a flag is added.
@@ -425,6 +427,74 @@ def servers_roll(
     _end(rolls.roll(ROOT, stack, asked, local_state=local_state))
 
 
+@task(help={"stack": STACK, "environment": ENVIRONMENT, "sandbox": SANDBOX, "json": JSON, "alarm": ALARM})
+def backups_status(
+    _: Context, stack: str, environment: str = "", sandbox: bool = False, json: bool = False, alarm: bool = False
+) -> None:
+    """Show what servers and databases can be restored from, and how old that is; ends with 1 where it is too old."""
+    from operations import alarms, console
+    from operations.backups import status
+
+    with alarms.Job(ROOT, f"backups.status {stack}", stack, alarm, sandbox) as job:
+        code, found = status.report(ROOT, stack, environment, on_sandbox=sandbox)
+        status.tell(job, found)
+        if json:
+            print(json_format.dumps(status.data(found), indent=2))
+        else:
+            console.show(status.table(found))
+        _end(code)
+
+
+@task(help={"stack": STACK, "environment": ENVIRONMENT, "second": SECOND, "sandbox": SANDBOX, "alarm": ALARM})
+def backups_copy(
+    _: Context, stack: str, environment: str = "", second: bool = False, sandbox: bool = False, alarm: bool = False
+) -> None:
+    """Copy the databases now, besides every day; or bring their newest copies into the second buckets."""
+    from operations import alarms
+    from operations.backups import copy
+
+    line = f"backups.copy {stack}{' --second' if second else ''}"
+    with alarms.Job(ROOT, line, stack, alarm, sandbox):
+        for told in (copy.again if second else copy.now)(ROOT, stack, environment, on_sandbox=sandbox):
+            print(told)
+
+
+@task(
+    help={
+        "stack": STACK,
+        "environment": ENVIRONMENT,
+        "copy": "this copy, by its id; without it, the newest",
+        "publish": PUBLISH,
+        "sandbox": SANDBOX,
+        "json": JSON,
+        "alarm": ALARM,
+    }
+)
+def backups_drill(
+    _: Context,
+    stack: str,
+    environment: str = "",
+    copy: str = "",
+    publish: bool = False,
+    sandbox: bool = False,
+    json: bool = False,
+    alarm: bool = False,
+) -> None:
+    """Prove that copies restore, on the ops server; ends with 1 where one is not proved."""
+    from operations import alarms, console
+    from operations.backups import drill
+
+    with alarms.Job(ROOT, f"backups.drill {stack}", stack, alarm, sandbox) as job:
+        wanted = drill.Wanted(environment, copy, publish)
+        code, found = drill.run(ROOT, stack, wanted, on_sandbox=sandbox)
+        drill.tell(job, found)
+        if json:
+            print(json_format.dumps(found, indent=2))
+        else:
+            console.show(drill.table(found))
+        _end(code)
+
+
 @task(
     help={
         "stack": "the server's stack",
@@ -529,5 +599,7 @@ namespace.add_collection(
         restore=servers_restore,
     )
 )
-namespace.add_collection(Collection("backups", restore=backups_restore))
 namespace.add_collection(Collection("rebuild", drill=rebuild_drill))
+namespace.add_collection(
+    Collection("backups", status=backups_status, copy=backups_copy, drill=backups_drill, restore=backups_restore)
+)

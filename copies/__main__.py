@@ -16,7 +16,7 @@ from copies import alarm, config, copy, evidence, listing, processes, state
 from copies.alarm import AlarmError
 from copies.config import Config, ConfigError
 from copies.copy import CopyError
-from copies.repository import Repository, RepositoryError
+from copies.repository import MISSING, Repository, RepositoryError
 
 Command = Callable[[Config, argparse.Namespace], int]
 
@@ -52,7 +52,12 @@ def listed(config_: Config, _wanted: argparse.Namespace) -> int:
     """List the copies and the proofs that they restore."""
     repository = Repository(config_, say)
     repository.reach()
-    snapshots = repository.snapshots()
+    try:
+        snapshots = repository.snapshots()
+    except RepositoryError as error:
+        if error.code != MISSING:
+            raise
+        snapshots = []  # the first copy makes it
     proofs = evidence.listed(repository, snapshots)
     show({"copies": [each.json() for each in listing.copies(snapshots)], "proofs": proofs})
     return 0
@@ -127,6 +132,11 @@ COMMANDS: dict[str, tuple[Command, str, dict[str, Any]]] = {
         elsewhere("clear"),
         "empty a database that a copy was not restored into to the end",
         {"--database": {**FILE, "required": True}},
+    ),
+    "pull": (
+        elsewhere("pull"),
+        "bring the newest copy of another repository",
+        {"--from": {**FILE, "dest": "source", "required": True}, "--keep": FILE},
     ),
     "alarm": (told, "tell the board and those on call", {"text": {"metavar": "TEXT"}}),
 }

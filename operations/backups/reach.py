@@ -8,7 +8,9 @@ of a database never leave their jurisdiction.
 import base64
 import io
 import json
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,18 +21,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from components import labels
 from components.settings import Stack
-from operations import edits
+from operations import edits, sandbox
 from operations.console import say
 from operations.errors import Failed, Refused
 from operations.project import Project
 from operations.servers import fleet, reach
 from operations.servers.remote import Remote, ScriptError, Unreachable
+from sandbox.data import Data
+from toolchain import tools
+from toolchain.progress import CommandError
 
 CONFIG = "/etc/chat-tonic/copies/{}.json"
 """Where an ops server has the configuration of an environment's copies."""
 
-PROGRAM, CONFIG_FILE = "copies.pyz", "config.json"
+PROGRAM, _AUTHORITY = "copies.pyz", "authority.pem"
 SILENCE = 6 * 3600.0
 """Seconds without a word from the program: those of a large database's copy, or drill."""
 _LAST_LINES = 5
@@ -63,6 +69,18 @@ Argument = str | Private
 
 
 @dataclass(frozen=True)
+class Given:
+    """What the program is given on this machine: its configuration, and what programs need besides one's environment.
+
+    `beside` are other files, by the name that the configuration has for them.
+    """
+
+    configuration: dict[str, Any] = field(repr=False)
+    beside: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Answer:
     """How the program ended, with 0 or 1, and what it printed."""
 
@@ -79,6 +97,10 @@ class Program(Protocol):
         Raises:
             Failed: it can't be run, or ended without an answer; the text says why.
         """
+
+
+Run = Callable[[str, Sequence[Argument]], tuple[int, str, str]]
+"""From an environment and arguments to an exit code, what was printed, and the end of what was said meanwhile."""
 
 
 def environments(project: Project, stack: Stack, wanted: str = "") -> list[str]:
@@ -101,7 +123,13 @@ def program(project: Project, stack: Stack) -> Program:
         Refused: the stack has no servers yet, or no ops server.
         Failed: the engine does not say where it is.
     """
-    run = _here(project, stack) if project.sandbox else on_server(project, stack)
+    if project.sandbox:
+        return answering(project, here(lambda environment: given(project, stack, environment)))
+    return answering(project, on_server(project, stack))
+
+
+def answering(project: Project, run: Run) -> Program:
+    """Return the program as what runs it, of whose output JSON is made."""
 
     def answer(environment: str, *arguments: Argument) -> Answer:
         code, printed, said = run(environment, arguments)
@@ -112,10 +140,6 @@ def program(project: Project, stack: Stack) -> Program:
             raise Failed(f"{what}: {said.strip() or f'it ended with code {code}'}") from None
 
     return answer
-
-
-Run = Callable[[str, Sequence[Argument]], tuple[int, str, str]]
-"""From an environment and arguments to an exit code, what was printed, and the end of what was said meanwhile."""
 
 
 def on_server(project: Project, stack: Stack) -> Run:
@@ -160,24 +184,30 @@ def _laid_out(arguments: Sequence[Argument]) -> tuple[list[str], dict[str, str]]
     return words, files
 
 
-def _here(project: Project, stack: Stack) -> Run:
+def here(given: Callable[[str], Given]) -> Run:
+    """Return what runs the program on this machine, with what it is given for an environment."""
+
     def run(environment: str, arguments: Sequence[Argument]) -> tuple[int, str, str]:
+        told = given(environment)
+        config = Private(json.dumps(told.configuration), told.beside)
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             (place / PROGRAM).write_bytes(archive())
-            edits.write_private(place / CONFIG_FILE, json.dumps(configuration(project, stack, environment)))
-            words, files = _laid_out(arguments)
+            words, files = _laid_out([config, *arguments])
             for name, text in files.items():
                 edits.write_private(place / name, text)
-            return _run([sys.executable, "-I", PROGRAM, "--config", CONFIG_FILE, *words], place)
+            return _run([sys.executable, "-I", PROGRAM, "--config", *words], place, told.environment)
 
     return run
 
 
-def _run(command: Sequence[str], folder: Path) -> tuple[int, str, str]:
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str, str]:
     last: deque[str] = deque(maxlen=_LAST_LINES)
+    whole = {**os.environ, **environment}
     with tempfile.TemporaryFile("w+") as printed:
-        with subprocess.Popen(command, cwd=folder, stdout=printed, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, cwd=folder, env=whole, stdout=printed, stderr=subprocess.PIPE, text=True
+        ) as process:
             for line in process.stderr or ():
                 say(line.rstrip())
                 last.append(line)
@@ -196,6 +226,54 @@ def archive() -> bytes:
     return made.getvalue()
 
 
-def configuration(project: Project, stack: Stack, environment: str) -> dict[str, Any]:
-    """Return the configuration of an environment's copies on the sandbox, with the places that really serve it."""
-    raise NotImplementedError
+def given(project: Project, stack: Stack, environment: str) -> Given:
+    """Return what the ops server is given for an environment; on the sandbox, with the places that really serve it.
+
+    Raises:
+        Refused: the stack has no ops server yet, or it is given nothing for this environment.
+        Failed: the engine does not say, or nothing serves the sandbox's data.
+    """
+    (ops,) = fleet.load(project, stack, fleet.OPS).members
+    files = {file.path: file.content for file in ops.files}
+    try:
+        configuration = json.loads(files[CONFIG.format(environment)])
+    except KeyError:
+        raise Refused(f"{project.stack}: {environment} has no copies; {project.task('up')}") from None
+    database = configuration["database"]
+    beside = {_AUTHORITY: files[database["sslrootcert"]]}
+    database["sslrootcert"] = _AUTHORITY
+    if not project.sandbox:
+        return Given(configuration, beside)
+    settings = stack.environments[environment]
+    held = sandbox.data(project.root, say)
+    served = held.databases.get(labels.database(stack.label, settings.label, settings.database.serves))
+    if served is None:
+        raise Failed(f"{project.stack}: nothing serves the database of {environment}; ./inv sandbox.status")
+    database |= {"hostaddr": served.hostaddr, "port": str(served.port), "sslmode": served.sslmode}
+    serve_store(configuration["repository"], held)
+    configuration |= {"programs": str(served.programs), "restic": restic(project)}
+    return Given(configuration, beside, served.environment)
+
+
+def serve_store(store: dict[str, str], held: Data) -> None:
+    """Have a store of the sandbox be where a real server has its bucket."""
+    name = store["url"].rpartition("/")[2]
+    bucket = held.buckets[name]
+    store |= {"url": f"s3:{bucket.url}/{name}", "region": bucket.region}
+
+
+def restic(project: Project) -> str:
+    """Return the restic of this machine.
+
+    Raises:
+        Refused: it has none; the sandbox gets one.
+        Failed: the sandbox can't get it.
+    """
+    if found := shutil.which("restic"):
+        return found
+    if not project.sandbox:
+        raise Refused("restic is missing on this machine; apt-get install restic (0.16 or newer)")
+    try:
+        return str(tools.ensure("restic", say))
+    except CommandError as error:
+        raise Failed(str(error)) from None

@@ -1,0 +1,67 @@
+"""The second copies: pulled from the first ones, into a bucket that the ops server can't reach.
+
+It is done where the stack's state is at hand, as only that has the key. What is pulled is in `copies/pull.py`; with it,
+the stack's state and file are kept, whose secrets stay encrypted.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+from components import labels, outfit
+from components.settings import Stack
+from operations import engine, sandbox
+from operations.backups import reach
+from operations.backups.reach import Answer, Given, Private
+from operations.console import say
+from operations.errors import Refused
+from operations.project import Project
+
+_BUCKET = "linode:index/objectStorageBucket:ObjectStorageBucket"
+_KEY = "linode:index/objectStorageKey:ObjectStorageKey"
+_NONE = dict.fromkeys(("host", "dbname", "user", "password", "sslmode"), "none")
+"""What is said of a database where none is asked."""
+
+
+def pull(project: Project, stack: Stack, environment: str) -> Answer:
+    """Pull the newest copy of an environment's database, and keep the stack's state beside it.
+
+    Raises:
+        Refused: it has no second bucket yet, or this machine no restic.
+        Failed: it can't be pulled; the text says why.
+    """
+    first = _given(project, stack, environment, labels.copies_bucket).configuration
+    kept = {
+        f"{project.stack}.json": engine.ask(project, "stack", "export"),
+        project.stack_file.name: project.stack_file.read_text(encoding="utf-8"),
+    }
+    source, state = Private(json.dumps({**first, "database": _NONE})), Private(json.dumps(kept))
+    return program(project, stack)(environment, "pull", "--from", source, "--keep", state)
+
+
+def program(project: Project, stack: Stack) -> reach.Program:
+    """Return the program, at work on the second copies on this machine; raises as `pull` does."""
+    return reach.answering(
+        project, reach.here(lambda environment: _given(project, stack, environment, labels.second_bucket))
+    )
+
+
+def _given(project: Project, stack: Stack, environment: str, bucket: Callable[[str, str], str]) -> Given:
+    """Return what the program is given, with the store that a bucket is, and the key that only the second copies have.
+
+    That key reads the first bucket, and writes the second.
+    """
+    told = reach.given(project, stack, environment)
+    parts = (stack.label, stack.environments[environment].label)
+    found = {
+        (each["type"], each["outputs"].get("label")): each["outputs"]
+        for each in engine.resources(project, show_secrets=True)
+        if each["type"] in (_BUCKET, _KEY) and not each.get("delete")
+    }
+    try:
+        store = outfit.store(found[_BUCKET, bucket(*parts)], found[_KEY, labels.second_key(*parts)])
+    except KeyError:
+        raise Refused(f"{project.stack}: {environment} has no second bucket yet; {project.task('up')}") from None
+    if project.sandbox:
+        reach.serve_store(store, sandbox.data(project.root, say))
+    return replace(told, configuration={**told.configuration, "repository": store, "restic": reach.restic(project)})
