@@ -3,7 +3,8 @@
 import base64
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,21 @@ from sandbox import data, locks, process
 from sandbox.data import home
 from tests.sandbox import bodies
 from tests.sandbox.api.box import LINODE, Box
+from toolchain import postgresql
+from toolchain.progress import CommandError
 
 REGION, BUCKETS = "us-central", "us-ord"
 _DATABASES = "/databases/postgresql/instances"
+
+
+@cache
+def with_tls() -> int:
+    """A version whose build here serves TLS: Debian 12's, or Ubuntu 24.04's, as PyPI's do not."""
+    for version in (15, 16):
+        with suppress(CommandError):
+            if postgresql.find(version, print).tls:
+                return version
+    raise AssertionError("there is no PostgreSQL with TLS: install postgresql")
 
 
 class Holdings:
@@ -36,8 +49,8 @@ class Holdings:
         return data.start(self.folder, print)
 
     def add(self, label: str, **changes: Any) -> None:
-        """A database; of version 15, which serves TLS wherever Debian's is to be had."""
-        usual = {} if "fork" in changes else bodies.database(engine="postgresql/15", region=REGION)
+        """A database, of a version that serves TLS here."""
+        usual = {} if "fork" in changes else bodies.database(engine=f"postgresql/{with_tls()}", region=REGION)
         body = {**usual, **changes}
         self.databases[label] = self.ask("POST", _DATABASES, {**body, "label": label})["id"]
 

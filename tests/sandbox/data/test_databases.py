@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from components.catalog import DATABASE_NAME
-from sandbox import data
+from sandbox import authority, data
 from sandbox.data import home
 from sandbox.linode.databases import DATABASE
 from tests.configuration import ROOT
@@ -68,19 +68,18 @@ def test_a_database_is_reached_by_its_name_with_its_own_certificate(held: Holdin
         assert connection.info.dbname == DATABASE == DATABASE_NAME
 
 
-def test_only_who_is_meant_is_let_in_and_only_over_tls(held: Holdings) -> None:
-    held.add("another")
-    login = held.login("another")
+def test_only_who_is_meant_is_let_in_and_only_over_tls(held: Holdings, tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    other.write_text(authority.certificate("another"))
     wrong = {
         "server certificate for .* does not match host name": {"host": "another.g2a.akamaidb.net"},
-        "certificate verify failed": {"sslrootcert": login["sslrootcert"]},
+        "certificate verify failed": {"sslrootcert": str(other)},
         "no encryption": {"sslmode": "disable"},
-        'authentication failed for user "akmadmin"': {"password": login["password"]},
+        'authentication failed for user "akmadmin"': {"password": "another"},
         'authentication failed for user "postgres"': {"user": "postgres"},
     }
     for said, change in wrong.items():
         refuses(held, "main", said, **change)
-    held.drop("another")
 
 
 def test_both_doors_show_the_same_certificate(held: Holdings) -> None:
