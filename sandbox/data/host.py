@@ -74,10 +74,10 @@ class _Task:
         if self.pid:
             os.kill(self.pid, number)
 
-    def end(self, number: int) -> None:
-        """Tells it to end, and waits; not for long."""
+    def end(self, number: int, until: float | None = None) -> None:
+        """Tells it to end, and waits; not for long, or not after a time."""
         self.tell(number)
-        until = time.monotonic() + _STOPS_WITHIN
+        until = until or time.monotonic() + _STOPS_WITHIN
         while self.pid and not os.waitpid(self.pid, os.WNOHANG)[0]:
             if time.monotonic() > until:
                 self.tell(signal.SIGKILL)
@@ -151,8 +151,9 @@ class _Host:
         """Stops everything; nothing of what was written is lost."""
         for base in self._bases.values():
             base.task.tell(signal.SIGINT if base.cluster.is_whole else signal.SIGKILL)
+        until = time.monotonic() + _STOPS_WITHIN  # all of them at once
         for base in self._bases.values():
-            base.task.end(0)
+            base.task.end(0, until)
         for door in self._doors.values():
             door.task.end(signal.SIGKILL)
         (self._folder / STATUS).unlink(missing_ok=True)

@@ -36,7 +36,7 @@ def _database(tx: Transaction, record: Record, down: list[str]) -> Body:
         "authority": databases.authority(record),
         "source": str(fork["source"]) if fork else None,
         # By this machine's clock, in seconds since 1970.
-        "restored_to": record.private.get("restored_to"),
+        "restored_to": record.private.get("restored_to", 0.0),
     }
 
 
