@@ -4,11 +4,19 @@ import argparse
 import signal
 import sys
 
-from benchmarks import asking, door, flat, floor, report, startup, waiting
+from benchmarks import asking, copies, door, flat, floor, report, startup, waiting
 from operations.console import say, show
 from operations.errors import Failed
 
-BENCHMARKS = {"startup": startup, "floor": floor, "waiting": waiting, "flat": flat, "door": door, "asking": asking}
+BENCHMARKS = {
+    "startup": startup,
+    "floor": floor,
+    "waiting": waiting,
+    "flat": flat,
+    "door": door,
+    "asking": asking,
+    "copies": copies,
+}
 
 
 def main() -> int:
@@ -19,7 +27,7 @@ def main() -> int:
     if unknown := [name for name in names if name not in BENCHMARKS]:
         parser.error(f"there is no benchmark '{unknown[0]}'; there are {', '.join(BENCHMARKS)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what is under way is cleared away
-    found: list[report.Row | report.Load | report.Rate] = []
+    found: list[report.Row | report.Load | report.Rate | report.Peak] = []
     try:
         for name in names:
             say(f"{name}: {BENCHMARKS[name].__doc__}")
@@ -31,6 +39,8 @@ def main() -> int:
         show(report.loads(loads))
     if rates := [each for each in found if isinstance(each, report.Rate)]:
         show(report.rates(rates))
+    if peaks := [each for each in found if isinstance(each, report.Peak)]:
+        show(report.peaks(peaks))
     rows = [each for each in found if isinstance(each, report.Row)]
     show(report.ratios(rows))
     return int(any(row.verdict == "over" for row in rows))

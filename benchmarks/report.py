@@ -1,6 +1,6 @@
 """What the benchmarks found, as tables."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -34,6 +34,14 @@ class Load:
     program: str
     resources: int
     runs: Sequence[Run]
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The peak memory of some work, in MB by program (None: not known)."""
+
+    what: str
+    memory: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,16 @@ def rates(rows: Iterable[Rate]) -> Table:
         table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(row.what, f"{row.a_second:.0f}", f"{row.half * 1000:.1f}", f"{row.most * 1000:.1f}")
+    return table
+
+
+def peaks(rows: Iterable[Peak]) -> Table:
+    """Return peak memory as a table."""
+    table = Table("What", "Program", title="Peak memory")
+    table.add_column("MB", justify="right")
+    for row in rows:
+        for program, memory in row.memory.items():
+            table.add_row(row.what, program, _megabytes([memory]))
     return table
 
 
