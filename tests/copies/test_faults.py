@@ -163,24 +163,30 @@ def killed(place: Place, kill: Kill) -> int:
     return code
 
 
-WHOLE_AFTER = {
-    "while it dumps": (Kill(request("PUT", "locks/")), False),
-    "while the dump is sent": (Kill(request("PUT", "data/")), False),
-    "when the dump is there and the record is not": (Kill(request("PUT", "snapshots/"), arrives=True), False),
-    "before the record is there": (Kill(request("PUT", "snapshots/"), number=2), False),
-    "while older ones are forgotten": (Kill(request("DELETE", "snapshots/")), True),
-    "while room is given back": (Kill(request("DELETE", "data/"), arrives=True), True),
+MOMENTS = {
+    "while it dumps": (Kill(request("PUT", "locks/")), 0),
+    "while the dump is sent": (Kill(request("PUT", "data/")), 0),
+    "when the dump is there and the record is not": (Kill(request("PUT", "snapshots/"), arrives=True), 1),
+    "before the record is there": (Kill(request("PUT", "snapshots/"), number=2), 2),
+    "while older ones are forgotten": (Kill(request("DELETE", "snapshots/")), 2),
+    "while room is given back": (Kill(request("DELETE", "data/"), arrives=True), 2),
 }
+"""When it is killed, and how many snapshots are begun to be stored by then: nothing goes on without it."""
+
+WHOLE = {"while older ones are forgotten", "while room is given back"}
+"""When the new copy is there already."""
 
 
-@pytest.mark.parametrize("moment", WHOLE_AFTER)
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_job_that_is_killed_leaves_nothing_running_and_no_half_that_counts(place: Place, moment: str) -> None:
-    kill, whole = WHOLE_AFTER[moment]
+    kill, begun = MOMENTS[moment]
     before = place.copies()
+    place.proxy.well()
     assert killed(place, kill) == -signal.SIGKILL
     assert kill.orphans
+    assert [request("PUT", "snapshots/")(*each) for each in place.proxy.requests].count(True) == begun
     place.proxy.well()
-    assert bool(set(place.copies()) - set(before)) == whole
+    assert bool(set(place.copies()) - set(before)) == (moment in WHOLE)
 
 
 def test_a_job_that_is_asked_to_end_takes_its_lock_away(place: Place) -> None:
