@@ -29,7 +29,8 @@ class Region(pulumi.ComponentResource):
     Attributes:
         environments: by name.
         ops: the ops server, or None.
-        contents: a digest of what the ops server is to hold, whatever it holds now; None without one. A secret.
+        contents: a digest of what the ops server is to hold, where it is born without some of it: the program of the
+            copies; None elsewhere. A secret.
     """
 
     def __init__(self, name: str, args: RegionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -70,7 +71,8 @@ class Region(pulumi.ComponentResource):
         self.ops: OpsServer | None = None
         self.contents: pulumi.Output[str] | None = None
         if stack.ops is not None:
-            self.ops, self.contents = self._ops(name, args, stack.ops)
+            self.ops, contents = self._ops(name, args, stack.ops)
+            self.contents = contents if stack.copies else None
         for environment in self.environments.values():
             environment.serve(self.ops)
         self.register_outputs({"ops": self.ops.address if self.ops else None})

@@ -18,7 +18,7 @@ PROGRAM = "/usr/local/lib/chat-tonic/copies"
 """Where an ops server has the program that makes copies: too large for user data, so `servers.apply` brings it."""
 
 _STATIC = Path(__file__).with_name("static")
-_COPIES = Path(__file__).parents[2] / "copies"
+_COPIES = Path(__file__).resolve().parents[2] / "copies"
 _SECRET = 0o600
 
 _WINDOW = """\
@@ -108,7 +108,7 @@ def files(server: Server) -> tuple[File, ...]:
     if isinstance(server, RoleServer):
         made += [*_static("role"), *_application(server), *_caddy(server), _gate(server)]
     if isinstance(server, OpsServer):
-        made += [*_static("ops"), *_program(), *_copies(server.copies)]
+        made += [*_static("ops"), *_copies(server.copies)]
     return tuple(sorted(made, key=lambda file: file.path))
 
 
@@ -247,6 +247,7 @@ def _copies(copies: Copies | None) -> list[File]:
     made = [_unit("copies.target", _TARGET.format(timers=" ".join(timers)))]
     if copies is None:
         return made
+    made += _program()
     tries = range(copies.hour, 24, _TRIED_EVERY)
     looks = sorted((copies.hour + _LOOKED_AFTER + later) % 24 for later in range(0, 24, _LOOKED_EVERY))
     made += [

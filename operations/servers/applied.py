@@ -1,9 +1,10 @@
 """What the servers of a stack were last given, remembered beside its state: so `up` can say that an apply is due.
 
 The stack's output `contents` has, by environment and role, a digest of what servers are to hold; `opsContents` that of
-the ops server. The tag `applied` of the stack has the digests that its servers were born with, or were given by
-`servers.apply` since. An ops server is not born with all: the program of the copies is only given. The tag `host-keys`
-has, by environment, the public SSH host key that all of them were given last, for while the next is on its way to them.
+an ops server which makes copies. The tag `applied` of the stack has the digests that servers were born with, or were
+given by `servers.apply` since. An ops server is not born with all: the program of the copies is only given. The tag
+`host-keys` has, by environment, the public SSH host key that all of them were given last, for while the next is on its
+way to them.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -19,7 +19,7 @@ from components import settings
 from operations import credentials, engine, sandbox
 from sandbox import machines, process
 from sandbox.machines import Endpoint, Machines
-from tests.configuration import REMOVED, change_platform, change_stack
+from tests.configuration import REMOVED, ROOT, change_platform, change_stack
 from tests.operations.checkout import Checkout, Ended
 from tests.sandbox.machines.load import Load
 
@@ -118,9 +118,17 @@ def site(sandbox_checkout: Checkout) -> Site:
             **{f"{GROUPS}.{role}": REMOVED for role in ("chat", "customer-service", "web-chat")},
         },
     )
-    change_stack(sandbox_checkout.root, "test", {"ops": REMOVED})
+    change_stack(
+        sandbox_checkout.root,
+        "test",
+        {"ops": REMOVED, "copies": REMOVED, "environments.internal.database.copies": True},
+    )
     site = Site(sandbox_checkout)
-    site.good("up", "--yes")
+    due = "test: servers hold what was configured before: ops; ./inv servers.apply test --sandbox\n"
+    assert due in site.good("up", "--yes")  # a server is born without the program of the copies
+    given = site.good("servers.apply", "--yes", "--role", "ops")
+    assert "/usr/local/lib/chat-tonic/copies/__main__.py" in given
+    assert "/etc/" not in given
     return site
 
 
@@ -146,6 +154,23 @@ def test_an_update_says_that_an_apply_is_due_until_it_is_done(site: Site) -> Non
     assert due in site.good("up", "--yes")
     site.apply()
     assert due not in site.good("up", "--yes")
+
+
+def test_the_ops_server_is_given_the_program_of_the_copies_and_what_becomes_of_its_secrets(site: Site) -> None:
+    root, key = site.root(OPS), token_urlsafe()
+    program = root / "usr/local/lib/chat-tonic/copies"
+    assert {each.name: each.read_text() for each in program.iterdir()} == {
+        each.name: each.read_text() for each in (ROOT / "copies").glob("*.py")
+    }
+    config = root / "etc/chat-tonic/copies/internal.json"
+    before = json.loads(config.read_text())
+    assert (before["stack"], before["version"], before["repository"]["region"]) == ("test", 16, "us-ord")
+    site.set_secret("chat-tonic:copiesKey", key)
+    said = site.apply()
+    assert "/etc/chat-tonic/copies/internal.json" in said
+    assert key not in said
+    assert json.loads(config.read_text()) == {**before, "key": key}
+    assert config.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_new_image_is_rolled_out_without_a_failed_request_and_never_twice(site: Site) -> None:
