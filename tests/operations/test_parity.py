@@ -88,12 +88,8 @@ def changed(sites: Sites, **files: dict[str, Any]) -> Iterator[None]:
 
 def test_where_nothing_is_up_the_files_are_compared(sites: Sites) -> None:
     code, (pair,) = sites.none_up
-    assert (code, pair["differences"], pair["wanted"], pair["unneeded"]) == (
-        0,
-        [],
-        ["backups.hour", "reboots.hour"],
-        [],
-    )
+    wanted = ["backups.hour", "reboots.hour"]
+    assert (code, pair["differences"], pair["wanted"], pair["unneeded"]) == (0, [], wanted, [])
 
 
 def test_a_site_that_is_not_up_is_a_difference_as_old_as_the_other(sites: Sites) -> None:
