@@ -31,7 +31,8 @@ def tell(project: Project, say: Callable[[str], None]) -> None:
         _write(project, {**{group: digest for group, digest in applied.items() if group in wanted}, **new})
     due = [group for group, digest in wanted.items() if {**new, **applied}.get(group) != digest]
     if due:
-        names = ", ".join(f"{role} of {environment}" if environment else role for environment, role in sorted(due))
+        last = sorted(due, key=lambda group: (group == _OPS, group))
+        names = ", ".join(f"{role} of {environment}" if environment else role for environment, role in last)
         say(f"{project.stack}: servers hold what was configured before: {names}; {project.task('servers.apply')}")
 
 
