@@ -38,10 +38,10 @@ def make(config: Config, now: dt.datetime, *, by_hand: bool, known: bool, say: S
     repository = Repository(config, say)
     _compare_clocks(now, repository.reach())
     repository.prepare(known=known)
-    snapshots = repository.snapshots()
+    snapshots = [] if by_hand else repository.snapshots()
     due = now.replace(hour=config.hour, minute=0, second=0, microsecond=0)
     done = [copy for copy in listing.copies(snapshots) if copy.day == now.date() and copy.taken >= due]
-    if done and not by_hand:
+    if done:
         say(f"{config.name}: today's copy is there")
         made = done[0]
     else:
