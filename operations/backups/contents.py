@@ -18,8 +18,9 @@ from operations.errors import Failed, Refused
 from operations.project import Project
 
 SHOWN = "%Y-%m-%d %H:%M:%S UTC"
-_CERTIFICATE = "ca.pem"
-_MINUTE = dt.timedelta(minutes=1)
+OF_ROWS = frozenset({"tables", "sequences", "contents of large objects"})
+"""Sections of a record that differ with every row."""
+_CERTIFICATE = "other-ca.pem"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Contents:
         self._answer("clear", "--database", self._private(generation))
 
     def differences(self, generation: int, record: Mapping[str, Any]) -> list[str]:
-        """Return in words where a database is not as a record says.
+        """Return in words, after the section of the record, where a database is not as that says.
 
         Raises:
             Failed: it does not answer.
@@ -124,12 +125,6 @@ class Contents:
 def rows(record: Mapping[str, Any]) -> dict[str, int]:
     """Return the number of rows by table."""
     return {name: int(each["rows"]) for name, each in record["sections"]["tables"].items()}
-
-
-def structure(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record without what rows make of it."""
-    of_rows = ("tables", "sequences", "contents of large objects")
-    return {**record, "sections": {name: each for name, each in record["sections"].items() if name not in of_rows}}
 
 
 def row_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, int | None, int | None]]:

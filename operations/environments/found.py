@@ -20,7 +20,7 @@ from operations.project import Project
 
 LABEL = re.compile(rf"{labels.TEST_ENVIRONMENT}({names.FORM})-.+")
 # Nothing but its label says of an untagged object whose it is; so it has to be one that the program makes.
-_UNTAGGED = re.compile(rf"{labels.TEST_ENVIRONMENT}{names.FORM}-[a-z](-db|-[a-z][a-z0-9-]*-g\d+-p\d+)")
+_UNTAGGED = re.compile(rf"{labels.TEST_ENVIRONMENT}{names.FORM}-[a-z](-db(-g\d+)?|-[a-z][a-z0-9-]*-g\d+-p\d+)")
 
 
 @dataclass(frozen=True)

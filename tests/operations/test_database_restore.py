@@ -6,6 +6,7 @@ The tests are the life of one stack: each goes on where the one before it ended.
 import datetime as dt
 import json
 import os
+import re
 import signal
 import time
 from dataclasses import dataclass
@@ -20,11 +21,23 @@ from operations import console, engine, sandbox
 from operations.guards import DATABASE
 from operations.project import Project
 from sandbox import machines, process, store
-from tests.configuration import REMOVED, change_platform
+from tests.configuration import REMOVED, change_platform, change_stack
 from tests.operations.checkout import Checkout, Ended
+from toolchain import cache
 
 GROUPS = "environments.internal.groups"
+DATABASE_KEY = "environments.internal.database"
 OLD, NEW = "test-int-db", "test-int-db-g2"
+
+STEPS = (
+    "Updating (test)",
+    "restoring it into",
+    "holds what the copy",
+    "stopped what uses the database",
+    "test: what is due",
+    "servers are healthy",
+)
+"""What a restore of a copy says, one step after the other."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,10 @@ class Site:
     """A small stack that is up, its servers and its databases played by local processes."""
 
     checkout: Checkout
+
+    @property
+    def file(self) -> Path:
+        return self.checkout.root / "Pulumi.test.yaml"
 
     @property
     def folder(self) -> Path:
@@ -90,13 +107,13 @@ class Site:
     def told(self) -> set[str]:
         """The hosts of the databases that servers were told."""
         root = self.folder / machines.FOLDER
-        files = [root / name / "root/etc/chat-tonic/app.env" for name in self.servers()]
+        files = [root / f"test-int-api-g1-{number}" / "root/etc/chat-tonic/app.env" for number in (1, 2)]
         return {line.partition("=")[2] for file in files for line in file.read_text().splitlines() if "HOST" in line}
 
-    def servers(self) -> dict[str, str]:
+    def healths(self) -> dict[str, str]:
         """How the applications on the servers are."""
         rows = json.loads(self.task("servers.list", "--json").output)["test"]
-        return {row["server"]: row["health"] for row in rows}
+        return {row["server"]: row["health"] for row in rows if row["role"] == "api"}
 
     def moment(self) -> str:
         """A time that is over, after all that was done before this call, and before all that is done after it."""
@@ -105,8 +122,11 @@ class Site:
             time.sleep(0.05)
         return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
-    def is_unchanged(self) -> bool:
-        return self.task("preview", "--expect-no-changes").code == 0
+    def serves(self, label: str) -> bool:
+        """Whether all servers are well with a database, and nothing is left to be done."""
+        assert set(self.healths().values()) == {"well"}
+        assert self.task("preview", "--expect-no-changes").code == 0
+        return self.told() == {outfit.connection(self.resource(label)["outputs"])["host"]}
 
 
 @pytest.fixture(scope="module")
@@ -116,24 +136,79 @@ def site(sandbox_checkout: Checkout) -> Site:
         {
             f"{GROUPS}.api": {"count": 2, "plan": "g6-nanode-1", "generations": [1]},
             **{f"{GROUPS}.{role}": REMOVED for role in ("chat", "customer-service", "web-chat")},
+            "environments.internal.database.copies": True,
         },
     )
+    change_stack(sandbox_checkout.root, "test", {"ops": REMOVED, "copies": REMOVED})
+    # The programs that play databases and buckets take minutes to be made anew.
+    sandbox_checkout.environment["XDG_CACHE_HOME"] = str(cache.folder().parent.parent)
     site = Site(sandbox_checkout)
     site.good("up", "--yes")
     return site
 
 
-def test_a_database_is_as_it_was_at_a_time_and_the_old_one_is_kept_closed_to_servers(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "say one of --copy ID, --at TIME"),
+        (("--copy", "0123abcd", "--back"), "say one of --copy ID, --at TIME"),
+        (("--at", "yesterday"), "--at yesterday: it is no time such as 2026-11-22T18:00:00Z"),
+        (("--at", "2020-01-01"), "test-int-db can be had as it was from 20"),
+        (("--copy", "0123abcd"), "internal has no copy 0123abcd; there are none"),
+        (("--back",), "no restore is under way; test-int-db serves"),
+    ],
+)
+def test_what_can_not_be_restored_is_refused_before_anything_is_changed(
+    site: Site, options: tuple[str, ...], said: str
+) -> None:
+    before = site.file.read_text()
+    ended = site.task("backups.restore", "--yes", *options)
+    assert ended.code == 2, ended.output + ended.errors
+    assert said in ended.errors
+    assert site.file.read_text() == before
+
+
+def test_a_database_is_as_it_was_at_a_time_also_where_the_run_was_cut_off_with_the_writers_stopped(site: Site) -> None:
     site.ask(OLD, "create table people (name text); insert into people values ('Ada'), ('Grace')")
     at = site.moment()
     site.ask(OLD, "delete from people; create table mistakes ()")
-    assert site.admitted() == {OLD: 2}
+    site.restore_until("stopped what uses the database", "--at", at)
+    assert set(site.healths().values()) == {"app.service is not active"}
+    assert site.admitted() == {OLD: 3, NEW: 1}
     said = site.restore("--at", at)
-    assert "All that was written since" in said
+    assert all(each in said for each in ("public.people", "public.mistakes", "going on with test-int-db-g2"))
     assert site.ask(NEW, "select name from people order by 1") == [("Ada",), ("Grace",)]
     assert site.ask(OLD, "select count(*) from people, mistakes") == [(0,)]
-    assert site.admitted() == {OLD: 0, NEW: 2}
-    assert site.told() == {outfit.connection(site.resource(NEW)["outputs"])["host"]}
-    assert set(site.servers().values()) == {"well"}
-    assert site.is_unchanged()
+    assert site.serves(NEW)
+    assert site.admitted() == {OLD: 1, NEW: 3}
     assert site.resource(OLD)["protect"]
+
+
+def test_going_back_the_old_one_serves_and_the_new_one_is_kept_until_it_is_deleted_by_its_name(site: Site) -> None:
+    site.restore("--back")
+    assert site.serves(OLD)
+    assert site.admitted() == {OLD: 3, NEW: 1}
+    site.restore("--back")
+    assert site.serves(OLD)
+    ended = site.task("backups.restore", "--yes", "--at", site.moment())
+    assert ended.code == 2
+    assert f"{OLD} serves, and {NEW} is there besides; delete that by its name first" in ended.errors
+    change_stack(site.checkout.root, "test", {f"{DATABASE_KEY}.generations": [1]})
+    site.good("up", "--yes", "--delete", NEW)
+    assert site.admitted() == {OLD: 3}
+
+
+def test_a_copy_fills_a_new_database_wherever_the_run_was_cut_off(site: Site, exhaustive: bool) -> None:
+    site.ask(OLD, "create table rooms as select generate_series(1, 1000) as number")
+    copied = re.search("the copy ([0-9a-f]+) of", site.good("backups.copy"))
+    assert copied
+    site.ask(OLD, "insert into rooms values (0)")
+    for step in STEPS if exhaustive else STEPS[1:2]:
+        site.restore_until(step, "--copy", copied[1])
+    assert f"going on with {NEW}, of the copy {copied[1]}" in site.restore("--copy", copied[1])
+    assert site.ask(NEW, "select count(*), sum(number) from rooms") == [(1000, 500_500)]
+    assert site.ask(OLD, "select count(*), sum(number) from rooms") == [(1001, 500_500)]
+    assert site.serves(NEW)
+    ended = site.task("backups.restore", "--yes", "--at", site.moment())
+    assert ended.code == 2
+    assert f"{NEW} is there, of the copy {copied[1]}." in ended.errors
