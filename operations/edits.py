@@ -66,6 +66,9 @@ def _with(text: str, key: Sequence[str], value: Any) -> str:
             value = {each: value}
         if not isinstance(parents[-1], yaml.MappingNode):  # nothing is there yet
             node, value = parents[-1], {name: value}
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style:  # what is on the key's line stays, a comment
+        at = next(text.index(":", each.end_mark.index) for each, below in parents[-1].value if below is node) + 1
+        return f"{text[:at]} {_flow(value)}{text[at : node.start_mark.index].rstrip()}{text[_end(node) :]}"
     if node is not None:
         blank = "" if text[node.start_mark.index - 1].isspace() else " "
         return text[: node.start_mark.index] + blank + _flow(value) + text[_end(node) :]

@@ -188,8 +188,6 @@ def test_going_back_the_old_one_serves_and_the_new_one_is_kept_until_it_is_delet
     site.restore("--back")
     assert site.serves(OLD)
     assert site.admitted() == {OLD: 3, NEW: 1}
-    site.restore("--back")
-    assert site.serves(OLD)
     ended = site.task("backups.restore", "--yes", "--at", site.moment())
     assert ended.code == 2
     assert f"{OLD} serves, and {NEW} is there besides; delete that by its name first" in ended.errors

@@ -28,6 +28,11 @@ config:
 
         label: prod
       test:
+        database:
+          generations:  # of the test
+          - 1
+          forks:
+            2: {of: 3}
       other: null
 """
 PLACE = ("config", "stack", "environments")
