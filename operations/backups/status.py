@@ -113,7 +113,7 @@ def table(found: Mapping[str, Sequence[Row]]) -> Table:
 
 
 def _worst(rows: Iterable[Row]) -> str:
-    return OVERDUE if any(row.state == OVERDUE for row in rows) else "will be overdue soon, or was never there"
+    return "is overdue" if any(row.state == OVERDUE for row in rows) else "will be overdue soon, or can't be seen"
 
 
 class _Look:
@@ -158,7 +158,7 @@ class _Look:
         backups = server["backups"]
         if not backups["enabled"]:
             return replace(row, state=OVERDUE, says="its backups are off", do=self._task("up"))
-        return _judged(replace(row, at=_time(backups["last_successful"])), _time(server["created"]), self._now)
+        return judged(replace(row, at=_time(backups["last_successful"])), _time(server["created"]), self._now)
 
     def _window(self, label: str, database: Mapping[str, Any] | None) -> Row:
         row = Row(label, self._owner(label), "the provider's restorable window", do=_SUPPORT)
@@ -166,7 +166,7 @@ class _Look:
             return replace(row, state=OVERDUE, says="there is no such database", do=self._task("drift"))
         oldest = _time(database["oldest_restore_time"])
         if oldest is None:
-            return _judged(row, _time(database["created"]), self._now)
+            return judged(row, _time(database["created"]), self._now)
         more = {"oldest": oldest.isoformat()}
         return replace(row, at=self._now, says=f"{length(self._now - oldest)} back", more=more)
 
@@ -180,16 +180,16 @@ class _Look:
         except Failed as error:
             yield replace(copies, state=OVERDUE, says=str(error), do=self._task("servers.list"))
         else:
-            yield _judged(_counted(copies, found["copies"]), born, now)
+            yield judged(_counted(copies, found["copies"]), born, now)
             proof = Row(label, environment, "the proof that they restore", do=self._task("backups.drill"))
-            yield _judged(_proved(proof, found["proofs"]), born, now, PROVED, PROVED_SOON)
+            yield judged(_proved(proof, found["proofs"]), born, now, PROVED, PROVED_SOON)
         again = Row(label, environment, "the second copies", do=f"{self._task('backups.copy')[:-1]} --second`")
         try:
             kept = second.program(self._project, self._stack)(environment, "list").found["copies"]
         except (Failed, Refused) as error:
             yield replace(again, state=WARNING, says=str(error.message))
         else:
-            yield _judged(_counted(again, kept), born, now, WEEKLY)
+            yield judged(_counted(again, kept), born, now, WEEKLY)
 
     def _known(self, path: str) -> dict[str, Mapping[str, Any]]:
         try:
@@ -207,7 +207,7 @@ class _Look:
         return f"`{self._project.task(verb)}`"
 
 
-def _judged(
+def judged(
     row: Row,
     born: dt.datetime | None,
     now: dt.datetime,

@@ -1,101 +1,213 @@
-"""Backups on the sandbox: what there is to restore from, and how old it is."""
+"""Backups on the sandbox, with real PostgreSQL, restic, S3 and SSH: what there is, how old it is, that it restores."""
 
+import datetime as dt
 import json
+import shlex
+import sys
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import linode_api4
+import psycopg
 import pytest
 import requests
 
-from operations import sandbox
-from sandbox import process
+from components import settings
+from operations import engine, sandbox
+from operations.backups import reach, status
+from operations.backups.status import GOOD, OVERDUE, PROVED, PROVED_SOON, WARNING, Row
+from operations.project import Project
+from sandbox import machines, process
 from tests.configuration import REMOVED, change_platform, change_stack
 from tests.operations.checkout import Checkout, Ended
+from toolchain import cache
 
-STACK = "us-central"
+STACK, ENVIRONMENT = "us-central", "production"
 API, OPS, DATABASE = "us-prod-api-g1-1", "us-ops", "us-prod-db"
 BACKUP, WINDOW = "the provider's backup", "the provider's restorable window"
+COPIES, PROOF, SECOND = "the copies", "the proof that they restore", "the second copies"
+WORDS = "what a customer wrote"
+NOW = dt.datetime(2026, 11, 22, 9, tzinfo=dt.UTC)
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 
 
 @dataclass
 class Site:
-    """A small stack that is up: a server, the ops server, and a database."""
+    """A small stack that is up: a server, the ops server, and a database with copies."""
 
     checkout: Checkout
+
+    @property
+    def folder(self) -> Path:
+        return self.checkout.root / sandbox.FOLDER
+
+    @property
+    def project(self) -> Project:
+        found = engine.ensure(lambda _: None)
+        return sandbox.project(self.checkout.root, STACK, self.stack, found, lambda _: None)
+
+    @property
+    def stack(self) -> settings.Stack:
+        return settings.load(self.checkout.root, STACK)
 
     def task(self, verb: str, *arguments: str) -> Ended:
         return self.checkout.run(verb, STACK, "--sandbox", *arguments)
 
-    def states(self) -> tuple[int, dict[tuple[str, str], tuple[str, str]]]:
-        """The exit code, and by what it is of and what it is, the state and what is said of it."""
-        ended = self.task("backups.status", "--json")
-        rows = json.loads(ended.output)[STACK]
-        return ended.code, {(row["of"], row["what"]): (row["state"], row["says"]) for row in rows}
+    def good(self, verb: str, *arguments: str) -> str:
+        """Run a task that ends well; return what it printed."""
+        ended = self.task(verb, *arguments)
+        assert ended.code == 0, ended.output + ended.errors
+        return ended.output
+
+    def status(self, *arguments: str) -> tuple[int, dict[tuple[str, str], dict[str, Any]]]:
+        """The exit code, and the rows by what each is of and what it is."""
+        ended = self.task("backups.status", "--json", *arguments)
+        assert ended.output, ended.errors
+        return ended.code, {(row["of"], row["what"]): row for row in json.loads(ended.output)[STACK]}
 
     def control(self, method: str, path: str, **said: Any) -> Any:
-        tokens = process.tokens(self.checkout.root / sandbox.FOLDER)
-        headers = {"Authorization": f"Bearer {tokens.control}"}
-        answer = requests.request(method, f"{self.running.control_url}{path}", json=said, headers=headers, timeout=10)
+        headers = {"Authorization": f"Bearer {process.tokens(self.folder).control}"}
+        address = f"{self.running.control_url}{path}"
+        answer = requests.request(method, address, json=said, headers=headers, timeout=10)
         answer.raise_for_status()
         return answer.json()
 
-    def now(self) -> datetime:
-        return datetime.fromisoformat(self.control("GET", "/clock")["now"])
-
     def move_to(self, hour: int, minute: int = 0) -> None:
         """Move the clouds' clock to the next such time."""
-        now = self.now()
+        now = sandbox.now(self.checkout.root)
         then = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-        self.control("POST", "/clock", by=((then if then > now else then + timedelta(days=1)) - now).total_seconds())
+        self.control("POST", "/clock", by=((then if then > now else then + DAY) - now).total_seconds())
 
     @property
     def running(self) -> process.Running:
-        found = process.status(self.checkout.root / sandbox.FOLDER)
+        found = process.status(self.folder)
         assert found
         return found
 
-    def server(self, label: str) -> Any:
-        tokens = process.tokens(self.checkout.root / sandbox.FOLDER)
+    def schedule(self, label: str, window: str) -> None:
+        """Have the provider back a server up in another window."""
+        tokens = process.tokens(self.folder)
         client = linode_api4.LinodeClient(tokens.linode_platform, base_url=self.running.linode_url)
-        (found,) = client.linode.instances(linode_api4.Instance.label == label)
-        return found
+        (server,) = client.linode.instances(linode_api4.Instance.label == label)
+        client.put(
+            f"/linode/instances/{server.id}", data={"backups": {"schedule": {"day": "Sunday", "window": window}}}
+        )
 
 
 @pytest.fixture(scope="module")
 def site(sandbox_checkout: Checkout) -> Site:
-    production = "environments.production"
+    sandbox_checkout.environment["XDG_CACHE_HOME"] = str(cache.folder().parents[1])
+    production = f"environments.{ENVIRONMENT}"
     roles = {f"{production}.groups.{role}": REMOVED for role in ("chat", "customer-service", "web-chat")}
     change_platform(sandbox_checkout.root, {**roles, f"{production}.groups.api.count": 1})
     change_stack(sandbox_checkout.root, STACK, {"environments.bot-testing": REMOVED})
     site = Site(sandbox_checkout)
-    ended = site.task("up", "--yes")
-    assert ended.code == 0, ended.output + ended.errors
+    site.good("up", "--yes")
     return site
 
 
-def test_backups_of_servers_are_as_old_as_they_are_allowed_to_be(site: Site) -> None:
-    servers = [(API, BACKUP), (OPS, BACKUP)]
-    found = site.states()[1]
-    assert [found[each][0] for each in servers] == ["good", "good"]
-    assert all(found[each][1].startswith("none yet: it is ") for each in servers)
+def test_a_stack_that_is_new_has_nothing_yet_and_nothing_overdue(site: Site) -> None:
+    code, rows = site.status()
+    assert code == 0
+    assert [*rows] == [
+        (API, BACKUP),
+        (OPS, BACKUP),
+        (DATABASE, WINDOW),
+        (DATABASE, COPIES),
+        (DATABASE, PROOF),
+        (DATABASE, SECOND),
+    ]
+    assert {row["state"] for row in rows.values()} == {GOOD}
+    assert all(row["at"] is None for (_, what), row in rows.items() if what != WINDOW)
 
-    def schedule(window: str) -> None:
-        server = site.server(API)
-        server.backups.schedule = {"day": "Sunday", "window": window}
-        server.save()
 
-    schedule("W0")
+def test_a_copy_is_made_proved_and_brought_into_the_second_bucket(site: Site) -> None:
+    held = reach.given(site.project, site.stack, ENVIRONMENT)
+    database = {**held.configuration["database"], "sslmode": "prefer", "sslrootcert": ""}
+    with psycopg.connect(**database) as connection:
+        connection.execute("create table said (words text)")
+        connection.execute("insert into said values (%s)", [WORDS])
+    (made,) = site.good("backups.copy").splitlines()
+    assert made.startswith(f"{STACK}: {ENVIRONMENT}: the copy ")
+    assert ": 1 rows, " in made
+    copy = made.split()[4]
+    (again,) = site.good("backups.copy", "--second").splitlines()
+    assert again == made
+    (evidence,) = json.loads(site.good("backups.drill", "--copy", copy, "--publish", "--json"))
+    assert (evidence["result"], evidence["copy"]["id"], evidence["compared"]["rows"]) == ("proved", copy, 1)
+    code, rows = site.status()
+    assert code == 0
+    assert rows[DATABASE, COPIES]["more"]["number"] == rows[DATABASE, SECOND]["more"]["number"] == 1
+    assert rows[DATABASE, PROOF]["says"].endswith(f"of the copy {copy}")
+    assert not (site.checkout.root / "docs").exists()  # what the sandbox proves is no evidence for anybody
+    (file,) = (site.folder / "evidence").iterdir()
+    assert file.name == f"{STACK}-{ENVIRONMENT}-{evidence['at'][:10]}.json"
+    text = file.read_text()
+    secrets = (held.configuration["key"], *held.configuration["repository"].values(), *database.values(), WORDS)
+    assert not [each for each in secrets if len(each) > 5 and each in text]
+    assert json.loads(text)["compared"]["tables"] == 1
+
+
+def test_what_can_not_be_proved_ends_with_1_and_is_not_published(site: Site) -> None:
+    before = [*(site.folder / "evidence").iterdir()]
+    ended = site.task("backups.drill", "--copy", "00000000", "--publish", "--alarm")
+    assert ended.code == 1
+    assert "there is no copy 00000000" in ended.output
+    assert "the copy 00000000 is not proved to restore" in ended.errors
+    assert [*(site.folder / "evidence").iterdir()] == before
+
+
+def test_the_whole_program_works_on_the_ops_server_and_leaves_nothing_there(site: Site) -> None:
+    played = sandbox.machines(site.checkout.root, lambda _: None)
+    assert played.ssh
+    root = site.folder / machines.FOLDER / OPS / "root"
+    python = site.folder / machines.FOLDER / ".bin" / "python3"  # a server's has psycopg
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o700)
+    config = root / reach.CONFIG.format(ENVIRONMENT).lstrip("/")
+    given = reach.given(site.project, site.stack, ENVIRONMENT)
+    born = json.loads(config.read_text())
+    assert born["key"] == given.configuration["key"]
+    config.write_text(json.dumps({**given.configuration, "database": born["database"]}))
+    run = reach.on_server(site.project, site.stack)
+    program = reach.answering(site.project, run)
+    before = {*Path("/tmp").glob("tmp.*")}  # noqa: S108 - where mktemp makes its folders
+    (copy,) = program(ENVIRONMENT, "list").found["copies"]
+    assert copy["rows"] == 1
+    code, printed, said = run(ENVIRONMENT, ["drill", "--copy", "00000000"])
+    assert (code, json.loads(printed)["reason"]) == (1, "there is no copy 00000000")
+    assert "there is no copy 00000000" in said
+    code, printed, said = run(ENVIRONMENT, ["compare", "--record", reach.Private("no record")])
+    assert (code, printed) == (1, "")
+    assert {*Path("/tmp").glob("tmp.*")} <= before  # noqa: S108
+
+
+def test_a_server_without_a_backup_for_a_day_and_two_hours_is_overdue_and_alarms(site: Site) -> None:
+    site.schedule(API, "W0")
     site.move_to(3)
     site.move_to(23, 59)
-    assert site.states()[1][API, BACKUP][0] == "good"
-    assert site.states()[1][API, BACKUP][1].startswith("2")  # hours
-    schedule("W22")  # the next one begins nearly two days after the last
+    site.schedule(API, "W22")  # the next one begins nearly two days after the last
     site.move_to(21)
-    code, found = site.states()
+    code, rows = site.status("--alarm")
     assert code == 1
-    assert found[API, BACKUP][0] == "overdue"
-    assert found[API, BACKUP][1].startswith("1d 20h")
-    assert found[OPS, BACKUP][0] == "good"
-    assert found[DATABASE, WINDOW] == ("good", "2d 11h back")
+    assert {each for each, row in rows.items() if row["state"] == OVERDUE} == {(API, BACKUP)}
+    assert rows[API, BACKUP]["says"].startswith("1d 20h old")
+    assert "Linode's support" in rows[API, BACKUP]["do"]
+    mails = [mail.read_text() for mail in (site.folder / "alarms" / STACK / "sent").glob("*.eml")]
+    assert [f"{STACK} {ENVIRONMENT}: {BACKUP} is overdue (1 found)" in mail for mail in mails].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("age", "state"),
+    [(26 * HOUR, GOOD), (26 * HOUR + dt.timedelta(seconds=1), OVERDUE)],
+)
+def test_what_is_made_daily_may_be_26_hours_old(age: dt.timedelta, state: str) -> None:
+    assert status.judged(Row("a", "b", "c", at=NOW - age), NOW - 900 * DAY, NOW).state == state
+    assert status.judged(Row("a", "b", "c"), NOW - age, NOW).state == state  # what has none yet, by its own age
+
+
+@pytest.mark.parametrize(("days", "state"), [(150, GOOD), (151, WARNING), (180, WARNING), (181, OVERDUE)])
+def test_a_proof_may_be_180_days_old_and_is_warned_of_from_150(days: int, state: str) -> None:
+    row = Row("a", "b", "c", at=NOW - days * DAY)
+    assert status.judged(row, None, NOW, PROVED, PROVED_SOON).state == state
