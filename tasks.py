@@ -445,9 +445,24 @@ def backups_status(
         _end(code)
 
 
-@task(help={"stack": STACK, "environment": ENVIRONMENT, "second": SECOND, "sandbox": SANDBOX, "alarm": ALARM})
+@task(
+    help={
+        "stack": STACK,
+        "environment": ENVIRONMENT,
+        "second": SECOND,
+        "back": "bring this one of the second copies, by its id, into the first bucket again; with --environment",
+        "sandbox": SANDBOX,
+        "alarm": ALARM,
+    }
+)
 def backups_copy(
-    _: Context, stack: str, environment: str = "", second: bool = False, sandbox: bool = False, alarm: bool = False
+    _: Context,
+    stack: str,
+    environment: str = "",
+    second: bool = False,
+    back: str = "",
+    sandbox: bool = False,
+    alarm: bool = False,
 ) -> None:
     """Copy the databases now, besides every day; or bring their newest copies into the second buckets."""
     from operations import alarms
@@ -455,7 +470,11 @@ def backups_copy(
 
     line = f"backups.copy {stack}{' --second' if second else ''}"
     with alarms.Job(ROOT, line, stack, alarm, sandbox):
-        for told in (copy.again if second else copy.now)(ROOT, stack, environment, on_sandbox=sandbox):
+        if second or back:
+            made = copy.again(ROOT, stack, environment, back, on_sandbox=sandbox)
+        else:
+            made = copy.now(ROOT, stack, environment, on_sandbox=sandbox)
+        for told in made:
             print(told)
 
 

@@ -24,7 +24,7 @@ class Copies(pulumi.ComponentResource):
 
     Each has a key of its own, and no key can be changed: it is made anew. The ops server holds that of the first, which
     can destroy all that is there (Linode has none that only adds). The second's reads the first bucket and writes the
-    second, so that one key does for `restic copy`; only the job that pulls the second copies has it.
+    second; only the job that pulls the second copies has it.
 
     Resources: ObjectStorageBucket and ObjectStorageKey, two of each; the buckets are protected.
 

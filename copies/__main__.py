@@ -135,8 +135,8 @@ COMMANDS: dict[str, tuple[Command, str, dict[str, Any]]] = {
     ),
     "pull": (
         elsewhere("pull"),
-        "bring the newest copy of another repository",
-        {"--from": {**FILE, "dest": "source", "required": True}, "--keep": FILE},
+        "bring the newest copy of another repository, or one of it",
+        {"--from": {**FILE, "dest": "source", "required": True}, "--copy": {"metavar": "ID"}, "--keep": FILE},
     ),
     "alarm": (told, "tell the board and those on call", {"text": {"metavar": "TEXT"}}),
 }

@@ -32,7 +32,7 @@ _PLAIN = re.compile(r"[\w.:=+ ()-]*")
 
 
 def run(config_: Config, wanted: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """Bring the newest copy, and keep the files that `--keep` has, a text by name.
+    """Bring the newest copy, or one by its id, and keep the files that `--keep` has, a text by name.
 
     Raises:
         CopyError, RepositoryError, ConfigError: nothing was brought; what is here stays.
@@ -44,20 +44,26 @@ def run(config_: Config, wanted: argparse.Namespace, say: Say) -> dict[str, Any]
     for name, text in json.loads(wanted.keep.read_text()).items() if wanted.keep else ():
         second.save(text.encode(), name, [STATE, f"{_NAME}={name}", f"{_CAME}={came}"], now)
     first.reach()
-    there = [each for each in listing.copies(first.snapshots()) if each.taken <= now + DRIFT]
-    if not there:
-        raise CopyError("there is no copy to bring; what came before is kept")
-    here = {each.values.get(_OF) for each in second.snapshots() if RECORD in each.tags}
-    if there[0].dump in here:
-        say(f"{config_.name}: the newest copy, {there[0].id}, is here")
+    there = (each for each in listing.copies(first.snapshots()) if each.taken <= now + DRIFT)
+    copy = next((each for each in there if wanted.copy in (None, each.id)), None)
+    if copy is None:
+        raise CopyError(f"there is no copy {wanted.copy or 'to bring'}; what came before is kept")
+    if _ours(copy, second.snapshots()):
+        say(f"{config_.name}: the copy {copy.id} has come already")
     else:
-        _bring(there[0], first, second, came)
+        _bring(copy, first, second, came)
     leaving = forgotten(second.snapshots(), now)
     second.forget(leaving)
     if leaving:
         second.prune()
-    copies = listing.copies(second.snapshots())
-    return {"copy": there[0].json(), "came": came, "kept": len(copies), "forgotten": len(leaving)}
+    found = second.snapshots()
+    ours = next(each for each in listing.copies(found) if each.record == _ours(copy, found))
+    return {"copy": ours.json(), "came": came, "kept": len(listing.copies(found)), "forgotten": len(leaving)}
+
+
+def _ours(copy: Copy, snapshots: Sequence[Snapshot]) -> str:
+    """Return the record that a copy of theirs has here; empty where it has not come."""
+    return next((each.id for each in snapshots if RECORD in each.tags and each.values.get(_OF) == copy.dump), "")
 
 
 def forgotten(snapshots: Sequence[Snapshot], now: dt.datetime) -> set[str]:

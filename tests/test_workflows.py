@@ -35,7 +35,9 @@ def triggers(workflow: dict[str, Any]) -> set[str]:
 
 
 def of_real_accounts() -> list[dict[str, str]]:
-    return [job["with"] for _, job in JOBS if job.get("uses") == ON_REAL_ACCOUNTS]
+    """Return what each job has done on real accounts: what deploys comes first, as the others need something there."""
+    jobs = sorted(JOBS, key=lambda each: each[0] != "deploy")
+    return [job["with"] for _, job in jobs if job.get("uses") == ON_REAL_ACCOUNTS]
 
 
 def lines() -> list[str]:
@@ -102,6 +104,20 @@ def test_a_stack_is_worked_on_by_its_jurisdictions_runner_in_its_own_environment
         assert each["environment"] == (stack if changes_the_stack else f"{stack}-watch")
         assert stack in each["task"] or each["task"].startswith("env.")
         assert each["task"].endswith(" --alarm")
+
+
+def test_what_could_be_restored_is_looked_at_daily_and_proved_and_brought_away_weekly_in_every_region() -> None:
+    done = {each["task"].removesuffix(" --alarm") for each in of_real_accounts()}
+    assert {f"backups.status {stack}" for stack in ALL_ENVIRONMENTS} <= done
+    weekly = {
+        f"backups.{what}"
+        for stack in ("us-central", "eu-frankfurt")
+        for what in (f"drill {stack}", f"copy {stack} --second")
+    }
+    assert weekly <= done
+    assert [
+        each["cron"].split()[-1] for name in ("backups", "proofs") for each in WORKFLOWS[name]["on"]["schedule"]
+    ] == ["*", "0"]
 
 
 def test_whoever_runs_a_task_on_real_accounts_has_its_environments_secrets() -> None:

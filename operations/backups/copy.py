@@ -30,11 +30,15 @@ def now(root: Path, wanted: str, environment: str = "", *, on_sandbox: bool) -> 
     return _each(root, wanted, environment, make, on_sandbox=on_sandbox)
 
 
-def again(root: Path, wanted: str, environment: str = "", *, on_sandbox: bool) -> Iterator[str]:
-    """Bring the newest copy of each database into its second bucket; yields and raises as `now` does."""
+def again(root: Path, wanted: str, environment: str = "", back: str = "", *, on_sandbox: bool) -> Iterator[str]:
+    """Bring the newest copy of each database into its second bucket, or one `back` from there, by its id.
+
+    Yields and raises as `now` does.
+    """
 
     def bring(project: Project, stack: Stack, name: str) -> dict[str, Any]:
-        return dict(second.pull(project, stack, name).found["copy"])
+        answer = second.give_back(project, stack, name, back) if back else second.pull(project, stack, name)
+        return dict(answer.found["copy"])
 
     return _each(root, wanted, environment, bring, on_sandbox=on_sandbox)
 

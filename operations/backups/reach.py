@@ -272,7 +272,7 @@ def restic(project: Project) -> str:
     if found := shutil.which("restic"):
         return found
     if not project.sandbox:
-        raise Refused("restic is missing on this machine; apt-get install restic (0.16 or newer)")
+        raise Refused("restic is missing on this machine; apt-get install restic (0.17.1 or newer)")
     try:
         return str(tools.ensure("restic", say))
     except CommandError as error:

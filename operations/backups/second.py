@@ -30,13 +30,25 @@ def pull(project: Project, stack: Stack, environment: str) -> Answer:
         Refused: it has no second bucket yet, or this machine no restic.
         Failed: it can't be pulled; the text says why.
     """
-    first = _given(project, stack, environment, labels.copies_bucket).configuration
+    first = _given(project, stack, environment, labels.copies_bucket)
     kept = {
         f"{project.stack}.json": engine.ask(project, "stack", "export"),
         project.stack_file.name: project.stack_file.read_text(encoding="utf-8"),
     }
-    source, state = Private(json.dumps({**first, "database": _NONE})), Private(json.dumps(kept))
-    return program(project, stack)(environment, "pull", "--from", source, "--keep", state)
+    return program(project, stack)(environment, "pull", *_from(first), "--keep", Private(json.dumps(kept)))
+
+
+def give_back(project: Project, stack: Stack, environment: str, copy: str) -> Answer:
+    """Bring one of the second copies into the first bucket, from where it can be restored; raises as `pull` does."""
+    there = _given(project, stack, environment, labels.second_bucket)
+    here = reach.given(project, stack, environment)
+    whole = replace(here, configuration={**here.configuration, "restic": reach.restic(project)})
+    at_work = reach.answering(project, reach.here(lambda _: whole))
+    return at_work(environment, "pull", *_from(there), "--copy", copy)
+
+
+def _from(source: Given) -> tuple[str, Private]:
+    return "--from", Private(json.dumps({**source.configuration, "database": _NONE}))
 
 
 def program(project: Project, stack: Stack) -> reach.Program:

@@ -63,7 +63,7 @@ class Stores:
     def pull(self, **files: str) -> dict[str, Any]:
         keep = self.folder / "keep.json"
         keep.write_text(json.dumps(files))
-        wanted = argparse.Namespace(source=self.config("first"), keep=keep if files else None)
+        wanted = argparse.Namespace(source=self.config("first"), keep=keep if files else None, copy=None)
         return pull.run(config.read(self.config("second")), wanted, print)
 
     def second(self) -> list[Copy]:
@@ -84,9 +84,10 @@ def test_the_newest_copy_comes_with_its_record_and_beside_it_what_is_to_be_kept(
     newest = stores.put("rows of today", NOW)
     stores.put("rows of a day to come", NOW + DAY)
     told = stores.pull(**{"us-central.json": "the state"})
-    assert (told["copy"]["id"], told["kept"], told["forgotten"]) == (newest.id, 1, 0)
     (came,) = stores.second()
+    assert (told["copy"]["id"], told["kept"], told["forgotten"]) == (came.id, 1, 0)
     second = stores.repository("second")
+    assert newest.dump in second.snapshots(RECORD)[0].values["of"]
     assert (came.taken, came.rows, came.version, came.size) == (NOW, 3, "16.4", len("rows of today"))
     assert second.read(came.dump, DUMP) == b"rows of today"
     assert json.loads(second.read(came.record, RECORD))[DUMP] == came.dump

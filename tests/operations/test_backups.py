@@ -131,14 +131,16 @@ def test_a_copy_is_made_proved_and_brought_into_the_second_bucket(site: Site) ->
     (made,) = site.good("backups.copy").splitlines()
     assert made.startswith(f"{STACK}: {ENVIRONMENT}: the copy ")
     assert ": 1 rows, " in made
-    copy = made.split()[4]
     (again,) = site.good("backups.copy", "--second").splitlines()
-    assert again == made
+    assert again.split()[5:] == made.split()[5:]
+    (back,) = site.good("backups.copy", "--back", again.split()[4]).splitlines()
+    copy = back.split()[4]
+    assert len({made, again, back}) == 3  # each has an id of its own
     (evidence,) = json.loads(site.good("backups.drill", "--copy", copy, "--publish", "--json"))
     assert (evidence["result"], evidence["copy"]["id"], evidence["compared"]["rows"]) == ("proved", copy, 1)
     code, rows = site.status()
     assert code == 0
-    assert rows[DATABASE, COPIES]["more"]["number"] == rows[DATABASE, SECOND]["more"]["number"] == 1
+    assert (rows[DATABASE, COPIES]["more"]["number"], rows[DATABASE, SECOND]["more"]["number"]) == (2, 1)
     assert rows[DATABASE, PROOF]["says"].endswith(f"of the copy {copy}")
     assert not (site.checkout.root / "docs").exists()  # what the sandbox proves is no evidence for anybody
     (file,) = (site.folder / "evidence").iterdir()
@@ -173,8 +175,7 @@ def test_the_whole_program_works_on_the_ops_server_and_leaves_nothing_there(site
     run = reach.on_server(site.project, site.stack)
     program = reach.answering(site.project, run)
     before = {*Path("/tmp").glob("tmp.*")}  # noqa: S108 - where mktemp makes its folders
-    (copy,) = program(ENVIRONMENT, "list").found["copies"]
-    assert copy["rows"] == 1
+    assert [copy["rows"] for copy in program(ENVIRONMENT, "list").found["copies"]] == [1, 1]
     code, printed, said = run(ENVIRONMENT, ["drill", "--copy", "00000000"])
     assert (code, json.loads(printed)["reason"]) == (1, "there is no copy 00000000")
     assert "there is no copy 00000000" in said
