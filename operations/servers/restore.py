@@ -62,8 +62,9 @@ def restore(root: Path, wanted: str, asked: Asked) -> int:
     if asked.delete:
         return _delete(project, asked)
     case = _case(fleets.load(project, chosen[project.stack]), asked)
-    console.show(_backups(case, case.linodes.backups(case.source["id"])))
-    console.show(_plan(case))
+    backups = {each["id"]: each for each in case.linodes.backups(case.source["id"])}
+    console.show(_backups(case, [*backups.values()]))
+    console.show(_plan(case, backups.get(case.backup)))
     _require_agreement(case, asked)
     code = engine.FAILED
     try:
@@ -170,11 +171,12 @@ def _backups(case: Case, backups: Sequence[Body]) -> Table:
     return shown
 
 
-def _plan(case: Case) -> Table:
+def _plan(case: Case, backup: Body | None) -> Table:
+    since = f"{_finished(backup).replace('T', ' ')} UTC" if backup else "the backup, which is gone by now"
     shown = Table("", "What happens", title=f"{case.label}: restored from backup {case.backup}")
     if case.goes_on:
         shown.add_row("under way", "a run was cut off: what it did is not done again")
-    shown.add_row("lost", "all that was written on its disk since the backup; databases are not on it")
+    shown.add_row("lost", f"all that was written on its disk since {since}; databases are not on it")
     if case.in_place:
         shown.add_row("over itself", "it is drained and shut down, and its disks are DELETED; address and backups stay")
     else:

@@ -207,6 +207,10 @@ def test_a_server_is_restored_beside_itself_and_takes_its_place(site: Site) -> N
     told = site.events(new["id"])
     assert told.index("firewall_device_add") < told.index("linode_boot")
     assert site.good("preview", "--expect-no-changes")
+    # What it was born with went into the state, and is nowhere in clear.
+    kept = [each for each in (site.folder / sandbox.BACKEND).rglob("*.json*") if each.is_file()]
+    assert kept
+    assert not any(b'"plaintext"' in each.read_bytes() or b"PRIVATE KEY" in each.read_bytes() for each in kept)
 
 
 @pytest.mark.parametrize("server", [OPS, API[1]])
