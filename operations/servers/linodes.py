@@ -13,6 +13,7 @@ from operations.errors import Failed
 T = TypeVar("T")
 Body = Mapping[str, Any]
 OFFLINE, RUNNING = "offline", "running"
+_RESTORING = "restoring"
 _PATH = "/linode/instances"
 _BUSY, _REFUSED = "Linode busy.", 400
 
@@ -87,26 +88,28 @@ class Linodes:
             self._post(f"{_PATH}/{identity}/shutdown", f"server {identity} can't be shut down")
         self.until(identity, OFFLINE)
 
-    def restore(self, source: int, backup: int, target: int) -> None:
+    def disks(self, identity: int) -> list[int]:
+        """Return the ids of a server's disks."""
+        return [each["id"] for each in self._disks(identity)]
+
+    def is_filled(self, identity: int, over: int) -> bool:
+        """Whether a server has all of its disks, and not the one that they are restored over."""
+        disks = self._disks(identity)
+        is_new = bool(disks) and over not in [each["id"] for each in disks]
+        is_ready = all(each["status"] == "ready" for each in disks)
+        return is_new and is_ready and self.get(identity)["status"] != _RESTORING
+
+    def restore(self, source: int, backup: int, target: int, over: int) -> None:
         """Have a backup's disks take the place of all that a server has, and wait until they are there.
 
-        One on its way already is waited for: it is of a run that was cut off.
+        Where that was asked for already, by a run that was cut off, it is only waited for.
         """
-        disks = f"{_PATH}/{target}/disks"
-        before: set[int] = set()
-        if self.get(target)["status"] != "restoring":
+        if self.get(target)["status"] != _RESTORING and not self.is_filled(target, over):
             self.shut_down(target)
-            before = {each["id"] for each in self._get(disks)["data"]}
             given = {"linode_id": target, "overwrite": True}
             self._post(f"{_PATH}/{source}/backups/{backup}/restore", f"backup {backup} can't be restored", given)
-
-        def is_there() -> bool:
-            there = self._get(disks)["data"]
-            is_new = bool(there) and before.isdisjoint(each["id"] for each in there)
-            is_ready = all(each["status"] == "ready" for each in there)
-            return is_new and is_ready and self.get(target)["status"] == OFFLINE
-
-        self._wait(is_there, self.waits.restore, f"backup {backup} is not restored to server {target}")
+        text = f"backup {backup} is not restored to server {target}"
+        self._wait(lambda: self.is_filled(target, over), self.waits.restore, text)
 
     def guard(self, identity: int, firewall: int) -> int:
         """Put a server behind a firewall, unless it is there already; return the id of its device."""
@@ -145,6 +148,9 @@ class Linodes:
     def _get(self, path: str) -> Body:
         found: Body = self._do(f"Linode does not answer {path}", lambda: self.client.get(path))
         return found
+
+    def _disks(self, identity: int) -> list[Body]:
+        return list(self._get(f"{_PATH}/{identity}/disks")["data"])
 
     def _post(self, path: str, what: str, given: Body | None = None) -> Body:
         answered: Body = self._do(what, lambda: self.client.post(path, data=dict(given or {})))

@@ -147,7 +147,7 @@ def _case(fleet: Fleet, asked: Asked) -> Case:
     wanted = asked.backup or (journal.backup if journal else None)
     if journal and journal.backup != wanted and (is_moved or source["label"] != asked.server):
         raise Refused(f"{asked.server}: backup {journal.backup} took its place already; go on without --backup")
-    if not (journal and journal.backup == wanted and journal.filled):
+    if not (journal and journal.backup == wanted and journal.over is not None):
         named = {**source, "label": asked.server}
         room = linodes.room(str(source["type"] if asked.in_place else resource["inputs"]["type"]))
         wanted = choose(linodes.backups(source["id"]), wanted, named, room)["id"]

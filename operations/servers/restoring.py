@@ -26,8 +26,8 @@ from operations.servers.remote import ScriptError, Unreachable
 from operations.servers.roll import BORN_WITHIN, Retirement
 from operations.servers.rolling import Roll
 
-BESIDE, IN_PLACE, FILLED = "restore", "restore-in-place", "restored"
-"""Tags of the server whose backup is restored, each with the backup's id: how, and that its files are there."""
+BESIDE, IN_PLACE, OVER = "restore", "restore-in-place", "restore-over"
+"""Tags of the server whose backup is restored: how, with the backup's id; and over which disk, with its id or 0."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Journal:
 
     backup: int
     in_place: bool
-    filled: bool
+    over: int | None
 
     @classmethod
     def of(cls, tags: Iterable[str]) -> "Journal | None":
@@ -44,7 +44,7 @@ class Journal:
         said = dict(tag.split(":", 1) for tag in tags if ":" in tag)
         for how in (BESIDE, IN_PLACE):
             if how in said:
-                return cls(int(said[how]), how == IN_PLACE, said.get(FILLED) == said[how])
+                return cls(int(said[how]), how == IN_PLACE, int(said[OVER]) if OVER in said else None)
         return None
 
 
@@ -131,8 +131,8 @@ def replacement(case: Case, agreed: updates.Agreed) -> int:
 def in_place(case: Case) -> int:
     """Restore over the server itself; return the exit code."""
     _note(case, IN_PLACE)
-    journal = Journal.of(case.linodes.get(case.source["id"])["tags"])
-    if not (journal and journal.filled):
+    over = _over(case, case.source["id"])
+    if not case.linodes.is_filled(case.source["id"], over):
         _take_out(case)
     _fill(case, case.source["id"])
     case.linodes.boot(case.source["id"])
@@ -146,14 +146,18 @@ def in_place(case: Case) -> int:
 def _note(case: Case, how: str) -> None:
     """Note at the cloud what is begun; another backup than a run before this one took begins anew."""
     there = case.linodes.get(case.source["id"])["tags"]
-    mine = {f"{how}:{case.backup}", f"{FILLED}:{case.backup}"}
-    others = [tag for tag in there if tag.startswith((f"{how}:", f"{FILLED}:")) and tag not in mine]
-    case.linodes.tag(case.source["id"], f"{how}:{case.backup}", remove=others)
+    mine = f"{how}:{case.backup}"
+    if mine not in there:
+        case.linodes.tag(case.source["id"], mine, remove=_of_journal(there))
 
 
 def _close(case: Case, *add: str) -> None:
-    how = IN_PLACE if case.in_place else BESIDE
-    case.linodes.tag(case.source["id"], *add, remove=(f"{how}:{case.backup}", f"{FILLED}:{case.backup}"))
+    there = case.linodes.get(case.source["id"])["tags"]
+    case.linodes.tag(case.source["id"], *add, remove=_of_journal(there))
+
+
+def _of_journal(tags: Iterable[str]) -> list[str]:
+    return [tag for tag in tags if tag.partition(":")[0] in (BESIDE, IN_PLACE, OVER)]
 
 
 def _made(case: Case) -> Body:
@@ -186,13 +190,20 @@ def _made(case: Case) -> Body:
     return made
 
 
+def _over(case: Case, target: int) -> int:
+    """Return the disk that is restored over, 0 for none; once it is gone, and others are there, that is done."""
+    journal = Journal.of(case.linodes.get(case.source["id"])["tags"])
+    if journal and journal.over is not None:
+        return journal.over
+    over = next(iter(case.linodes.disks(target)), 0)
+    case.linodes.tag(case.source["id"], f"{OVER}:{over}")
+    return over
+
+
 def _fill(case: Case, target: int) -> None:
     """Restore the backup to a server, unless that is done."""
-    done = f"{FILLED}:{case.backup}"
-    if done not in case.linodes.get(case.source["id"])["tags"]:
-        say(f"{case.label}: restoring backup {case.backup} to server {target}; this takes a while")
-        case.linodes.restore(case.source["id"], case.backup, target)
-        case.linodes.tag(case.source["id"], done)
+    say(f"{case.label}: restoring backup {case.backup} to server {target}, which takes a while")
+    case.linodes.restore(case.source["id"], case.backup, target, _over(case, target))
 
 
 def _admit_to_databases(case: Case, new: Body) -> None:

@@ -226,17 +226,21 @@ def test_a_run_that_is_killed_goes_on_and_never_makes_a_second_server(
     old, was = before[server], f"{server}-was-{before[server]['id']}"
     run = ("servers.restore", "test", server, "--sandbox", "--yes")
     if exhaustive:  # after every single write
+        cuts = 0
         while site.cut_off(*run, after="P*T /v4/*"):
             assert len(site.servers()) <= len(before) + 1
+            assert (cuts := cuts + 1) < 30
     else:
         assert site.cut_off(*run, after="POST /v4/linode/instances")
         new = site.servers()[f"{server}-next"]
+        assert site.cut_off(*run, after="POST /v4/linode/instances/*/restore")
         assert site.cut_off(*run, after=f"PUT /v4/linode/instances/{new['id']}")
         assert site.cut_off(*run, after="Read linode:index/instance:Instance")
         said = site.good("servers.restore", server, "--yes")
         assert f"restored from backup {backup}" in said
         assert "a run was cut off" in said
         assert site.servers()[server]["id"] == new["id"]
+        assert site.events(new["id"]).count("backups_restore") == 1
     assert site.servers().keys() == {*before, was}
     assert (site.note(server), site.note(was)) == ("before", "after")
     assert site.servers()[server]["tags"] == old["tags"]
