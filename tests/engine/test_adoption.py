@@ -47,7 +47,7 @@ def test_what_lives_is_taken_over_after_its_state_is_lost_and_only_bucket_keys_a
     before, keys = checkout.objects(), sorted(id_ for kind, id_ in checkout.objects() if kind == BUCKET_KEY)
     lose_state(checkout)
 
-    with pytest.raises(Refused, match=r"DatabasePostgresqlV2 us-prod-db \(\d+\).* belongs to no stack; .*--adopt"):
+    with pytest.raises(Refused, match=r"DatabasePostgresqlV2 us-bots-db \(\d+\).* belongs to no stack; .*--adopt"):
         cut.go_on()
     assert checkout.resources() == []
     assert checkout.objects() == before
