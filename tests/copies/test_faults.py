@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from copies import listing
 from tests.copies import place as places
 from tests.copies import proxy as proxies
 from tests.copies.place import Place, finished
@@ -194,17 +195,19 @@ def test_a_job_that_is_asked_to_end_takes_its_lock_away(place: Place) -> None:
     assert not list(place.bucket.glob("locks/*"))
 
 
-def test_a_job_that_is_killed_at_any_request(place: Place, exhaustive: bool) -> None:
+def test_a_job_that_is_killed_before_and_after_any_write(place: Place, exhaustive: bool) -> None:
     if not exhaustive:
         pytest.skip("only with --all")
-    code, number = -signal.SIGKILL, 0
-    while code:  # until it has fewer requests than that
-        number += 1
-        older = place.copies()
-        code = killed(place, Kill(lambda _method, _path: True, number=number, arrives=bool(number % 2)))
-        place.proxy.well()
-        assert older[-1] in place.copies()[1:]
-        place.repository.prepare(known=True)
-        place.repository.check()
-        assert place.run("copy", "--by-hand").code == 0
-    assert number > 50
+    code, writes = -signal.SIGKILL, 0
+    while code:  # until it has fewer writes than that
+        writes += 1
+        for arrives in (False, True):
+            older = place.copies()
+            code = killed(place, Kill(lambda method, _path: method in {"PUT", "DELETE"}, writes, arrives))
+            place.proxy.well()
+            assert older[-1] in place.copies()[1:]
+            place.repository.prepare(known=True)
+            place.repository.check()
+            place.make()
+            place.repository.forget([half.id for half in listing.halves(place.repository.snapshots())])
+    assert writes > 20
