@@ -579,6 +579,7 @@ def backups_restore(
         "region": "build it in this region of the same jurisdiction, as when the data center is gone",
         "sandbox": SANDBOX,
         "beside": "build it beside the living stack, under labels of its own, and destroy it then; for real always",
+        "keep_state": "leave out the second part, in which the state is lost as well",
         "publish": PUBLISH,
         "yes": YES,
         "local_state": LOCAL_STATE,
@@ -590,6 +591,7 @@ def rebuild_drill(
     region: str = "",
     sandbox: bool = False,
     beside: bool = False,
+    keep_state: bool = False,
     publish: bool = False,
     yes: bool = False,
     local_state: bool = False,
@@ -597,7 +599,7 @@ def rebuild_drill(
     """Build a region from nothing, by this commit and the last copies; prints the evidence: steps, times, data lost."""
     from operations.rebuild import drill
 
-    asked = drill.Asked(region, beside, publish, yes, local_state, sandbox)
+    asked = drill.Asked(region, beside, keep_state, publish, yes, local_state, sandbox)
     code, evidence = drill.run(ROOT, stack, asked)
     print(json_format.dumps(evidence, indent=2))
     _end(code)

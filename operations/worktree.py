@@ -1,5 +1,8 @@
 """Work trees of git: the files of a commit in a folder of their own, which ends with the work in it."""
 
+import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,8 +35,11 @@ def at(root: Path, commit: str, purpose: str) -> Iterator[Path]:
     Raises:
         Refused: git can't make it.
     """
-    git(root, "worktree", "prune")  # one that was killed left its entry
-    place = tempfile.TemporaryDirectory(prefix=f"chat-tonic-{purpose}-", ignore_cleanup_errors=True)
+    for left in _left(root):
+        shutil.rmtree(left, ignore_errors=True)
+    git(root, "worktree", "prune")
+    prefix = f"chat-tonic-{purpose}-{os.getpid()}-"
+    place = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
     with terminable(), place as made:
         folder = Path(made, "checkout")
         git(root, "worktree", "add", "--quiet", "--detach", str(folder), commit)
@@ -41,6 +47,18 @@ def at(root: Path, commit: str, purpose: str) -> Iterator[Path]:
             yield folder
         finally:
             git(root, "worktree", "remove", "--force", "--force", str(folder))
+
+
+def _left(root: Path) -> Iterator[Path]:
+    """Yield the folders of work trees whose process was killed: its number is in the folder's name."""
+    for line in git(root, "worktree", "list", "--porcelain").splitlines():
+        if found := re.fullmatch(r"worktree (.*/chat-tonic-[a-z]+-(\d+)-[^/]*)/checkout", line):
+            try:
+                os.kill(int(found[2]), 0)
+            except ProcessLookupError:
+                yield Path(found[1])
+            except PermissionError:
+                continue
 
 
 @contextmanager

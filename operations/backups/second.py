@@ -58,7 +58,27 @@ def program(project: Project, stack: Stack) -> reach.Program:
     )
 
 
+def reader(project: Project, stack: Stack) -> reach.Program:
+    """Return the program, where it works for a stack, with a key that reads the first copies and can't change them.
+
+    Raises:
+        Refused: the stack has no servers yet, or no ops server.
+        Failed: the engine does not say where it is.
+    """
+
+    def given(environment: str) -> Given:
+        return _opening(project, stack, environment, labels.copies_bucket)
+
+    return reach.answering(project, reach.here(given) if project.sandbox else reach.on_server(project, stack, given))
+
+
 def _given(project: Project, stack: Stack, environment: str, bucket: Callable[[str, str], str]) -> Given:
+    """Return what the program is given on this machine, with its restic."""
+    told = _opening(project, stack, environment, bucket)
+    return replace(told, configuration={**told.configuration, "restic": reach.restic(project)})
+
+
+def _opening(project: Project, stack: Stack, environment: str, bucket: Callable[[str, str], str]) -> Given:
     """Return what the program is given, with the store that a bucket is, and the key that only the second copies have.
 
     That key reads the first bucket, and writes the second.
@@ -76,4 +96,4 @@ def _given(project: Project, stack: Stack, environment: str, bucket: Callable[[s
         raise Refused(f"{project.stack}: {environment} has no second bucket yet; {project.task('up')}") from None
     if project.sandbox:
         reach.serve_store(store, sandbox.data(project.root, say))
-    return replace(told, configuration={**told.configuration, "repository": store, "restic": reach.restic(project)})
+    return replace(told, configuration={**told.configuration, "repository": store})

@@ -4,6 +4,7 @@ On the sandbox the stack's own region collapses first. For real the stack is bui
 of its own, and destroyed in the end, whatever became of it.
 """
 
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,8 +14,21 @@ from typing import Any
 from invoke.exceptions import Exit
 
 from components.settings import Stack
-from operations import clouds, costs, engine, preflight, previews, recovery, runs, sandbox, stacks, updates, worktree
-from operations.backups import reach
+from operations import (
+    clouds,
+    costs,
+    edits,
+    engine,
+    preflight,
+    previews,
+    recovery,
+    runs,
+    sandbox,
+    stacks,
+    updates,
+    worktree,
+)
+from operations.backups import reach, second
 from operations.backups.contents import Contents
 from operations.console import agrees, say, show
 from operations.environments import files
@@ -32,10 +46,14 @@ ACCESS = "**DatabaseAccessControls::**"
 
 @dataclass(frozen=True)
 class Asked:
-    """What was said on the command line: another region, a stack beside the living one, and what was agreed to."""
+    """What was said on the command line: another region, a stack beside the living one, and what was agreed to.
+
+    `keep_state` leaves the second part out, in which the state is lost as well.
+    """
 
     region: str = ""
     beside: bool = False
+    keep_state: bool = False
     publish: bool = False
     yes: bool = False
     local_state: bool = False
@@ -57,6 +75,11 @@ class _Drill:
     def agreed(self) -> Agreed:
         """What every update of the stack that is built may do."""
         return Agreed(yes=True, local_state=self.asked.local_state, adopt=True)
+
+    @property
+    def begun(self) -> Path:
+        """The file that says from which copies a region of the sandbox is built again, from its collapse on."""
+        return self.root / sandbox.FOLDER / f"rebuild-{self.rebuilt.name}.json"
 
     def project(self) -> Project:
         """Return the project of the stack that is built, which is made in the backend if it is not there.
@@ -98,7 +121,9 @@ def run(root: Path, wanted: str, asked: Asked) -> tuple[int, dict[str, Any]]:
         _link(root, folder, asked)
         (source,) = runs.for_clouds(root, {name: living}, on_sandbox=asked.on_sandbox, local_state=asked.local_state)
         drill = _Drill(root, folder, source, living, rebuilt, asked)
-        copies = data.newest(source, living)
+        # One that was cut off may have left nothing that could list them.
+        begun = json.loads(drill.begun.read_text(encoding="utf-8")) if drill.begun.exists() else None
+        copies = begun or data.newest(source, living)
         evidence = Evidence(
             stack=name,
             built=rebuilt.name,
@@ -148,7 +173,8 @@ def _carry_out(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[s
     reason = "it was interrupted"
     try:
         _recover(drill, evidence, copies)
-        _adopt(drill, evidence)
+        if not drill.asked.keep_state:
+            _adopt(drill, evidence)
         reason = ""
     except Exit as ended:
         reason = str(ended.message)
@@ -178,6 +204,7 @@ def _recover(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[str
             _empty(drill, project)
         evidence.collapsed(taken)
     else:
+        edits.write_private(drill.begun, json.dumps({name: dict(copy) for name, copy in copies.items()}))
         with evidence.step("the region collapses"):
             collapse.empty(project, collapse.what(project, drill.living))
         evidence.collapsed(taken)
@@ -188,9 +215,9 @@ def _recover(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[str
     with evidence.step("everything is made, and nobody reaches the databases yet"):
         _require(project, updates.bring_up(project, drill.agreed, "--exclude", ACCESS), "up")
     compared = evidence.found["compared"] = {}
-    # Where the stack is built beside the living one, its ops server has what it takes; else there is only the new one.
-    at_work, its = (drill.source, drill.living) if drill.asked.beside else (project, stack)
-    program = reach.program(at_work, its)
+    # The living stack's ops server has what it takes, but a drill gives it a key that can't change the copies.
+    at_work = drill.source if drill.asked.beside else project
+    program = second.reader(at_work, drill.living) if drill.asked.beside else reach.program(at_work, stack)
     for environment, copy in copies.items():
         with evidence.step(f"{environment}: copy {copy['id']} is restored"):
             held = Contents(project, stack, environment, program)
@@ -201,6 +228,7 @@ def _recover(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[str
     with evidence.step("every balancer answers"):
         evidence.found["health"] = health.wait(project, stack, drill.source)
     evidence.recovered()
+    drill.begun.unlink(missing_ok=True)
     _require_no_changes(drill, evidence)
 
 

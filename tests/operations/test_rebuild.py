@@ -1,17 +1,25 @@
 """A region that collapses comes back from a commit and the last copy of its data; what can't be is refused before."""
 
+import json
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from operations import sandbox
+from sandbox import data, process, store
 from tests.configuration import REMOVED, ROOT, change_platform, change_stack
-from tests.operations.checkout import Checkout, sandboxed
+from tests.operations.checkout import Checkout, Ended, sandboxed
+from toolchain import cache
 
-STACK = "us-central"
+STACK, DATABASE = "us-central", "us-prod-db"
 NOBODY = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
 
 
@@ -26,6 +34,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     for checkout in sandboxed(tmp_path_factory.mktemp("rebuilt")):
         (checkout.folder / "tmp").mkdir()
         checkout.environment["TMPDIR"] = str(checkout.folder / "tmp")
+        checkout.environment["XDG_CACHE_HOME"] = str(cache.folder().parents[1])  # restic, PostgreSQL, the S3 server
         roles = ("chat", "customer-service", "web-chat")
         change_platform(checkout.root, {f"environments.production.groups.{role}": REMOVED for role in roles})
         change_stack(
@@ -86,3 +95,109 @@ def test_what_can_not_be_built_again_is_refused(repository: Checkout, arguments:
     assert ended.code == 2
     assert why in ended.errors
     assert not (repository.root / sandbox.FOLDER / "sandbox.sqlite").exists()
+
+
+@dataclass
+class Site:
+    """The stack, up on the sandbox, whose database and buckets are played by real servers."""
+
+    checkout: Checkout
+
+    @property
+    def folder(self) -> Path:
+        return self.checkout.root / sandbox.FOLDER
+
+    def good(self, verb: str, *arguments: str) -> Ended:
+        ended = self.checkout.run(verb, STACK, "--sandbox", *arguments)
+        assert ended.code == 0, ended.output + ended.errors
+        return ended
+
+    def drill(self, *arguments: str, killed_at: str = "") -> dict[str, Any]:
+        """Run a drill to its end, or until it says something; return the evidence."""
+        said = []
+        command = ("rebuild.drill", STACK, "--sandbox", "--yes", "--publish", *arguments)
+        with self.checkout.start(*command, output=subprocess.PIPE) as running:
+            for line in running.stdout or ():
+                said.append(line)
+                if killed_at and killed_at in line:
+                    os.killpg(running.pid, signal.SIGKILL)
+        assert running.returncode == (-signal.SIGKILL if killed_at else 0), "".join(said)[-4000:]
+        published = self.checkout.root / "docs" / "evidence"
+        files = sorted(published.glob("rebuild-us-central-*.json"))
+        return dict(json.loads(files[-1].read_text())) if files else {}
+
+    def objects(self, kind: str) -> set[str]:
+        return {each.id for each in store.objects(process.file_of(self.folder)) if each.kind == kind}
+
+    def connect(self) -> psycopg.Connection[Any]:
+        held = data.start(self.folder, lambda _: None).databases[DATABASE]
+        (known,) = (
+            each
+            for each in store.objects(process.file_of(self.folder))
+            if each.kind == "linode.database" and each.body["label"] == DATABASE
+        )
+        return psycopg.connect(
+            host=held.host,
+            hostaddr=held.hostaddr,
+            port=held.port,
+            sslmode="prefer",
+            dbname="defaultdb",
+            user=known.private["credentials"]["username"],
+            password=known.private["credentials"]["password"],
+            autocommit=True,
+        )
+
+    def rows(self) -> list[str]:
+        with self.connect() as connection:
+            return [text for (text,) in connection.execute("select text from notes order by id")]
+
+
+@pytest.fixture(scope="module")
+def site(repository: Checkout) -> Site:
+    made = Site(repository)
+    made.good("up", "--yes")
+    with made.connect() as connection:
+        connection.execute("create table notes (id int generated always as identity primary key, text text)")
+        connection.execute("insert into notes (text) values ('kept'), ('kept, too')")
+    return made
+
+
+def test_a_region_comes_back_with_the_last_copy_also_after_a_drill_that_was_killed(
+    site: Site, exhaustive: bool
+) -> None:
+    refused = site.checkout.run("rebuild.drill", STACK, "--sandbox", "--yes")
+    assert refused.code == 2
+    assert "there is no copy of production that could be restored; ./inv backups.copy us-central" in refused.errors
+
+    site.good("backups.copy")
+    with site.connect() as connection:
+        connection.execute("insert into notes (text) values ('newer than the copy')")
+    buckets, keys = site.objects("linode.bucket"), site.objects("linode.bucket_key")
+    assert site.drill(killed_at="is restored" if exhaustive else "the region collapses: ") == {}
+
+    found = site.drill("--keep-state")
+    assert site.rows() == ["kept", "kept, too"]
+    assert found["result"] == "recovered"
+    assert found["commit"] == git(site.checkout, "rev-parse", "HEAD")
+    assert found["health"] == {"production": {"api": 200}}
+    assert found["compared"]["production"]
+    assert 0 < found["data_lost_seconds"] < 3600
+    assert 0 < found["seconds_to_recover"] <= sum(each["seconds"] for each in found["steps"])
+    assert site.objects("linode.bucket") == buckets
+    assert site.objects("linode.bucket_key") == keys
+    assert "password" not in json.dumps(found)
+    assert is_clean(site.checkout)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--beside",), ("--region", "us-lax")])
+def test_a_drill_goes_its_whole_way(site: Site, arguments: tuple[str, ...], exhaustive: bool) -> None:
+    if not exhaustive:
+        pytest.skip("a drill with a lost state, beside the living stack and elsewhere takes minutes: ./inv test --all")
+    keys = site.objects("linode.bucket_key")
+    found = site.drill(*arguments)
+    assert found["result"] == "recovered"
+    assert found["region"] == (arguments[1] if "--region" in arguments else "us-central")
+    assert len(found["adopted"]["superseded"]) == (0 if "--beside" in arguments else len(keys))
+    assert keys <= site.objects("linode.bucket_key")
+    assert site.rows() == ["kept", "kept, too"]
+    assert is_clean(site.checkout)
