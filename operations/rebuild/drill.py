@@ -181,7 +181,7 @@ def _carry_out(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[s
     finally:
         evidence.end(reason)
         show(evidence.table())
-        if drill.asked.publish:
+        if drill.asked.publish and not reason:
             say(f"{drill.source.stack}: the evidence is in {evidence.publish(drill.root)}")
         left = _destroyed(drill) if drill.asked.beside else ""
     for each in filter(None, (reason, left)):

@@ -187,7 +187,8 @@ class _Deployed:
 
 def _born_with(inputs: Mapping[str, Any]) -> str | None:
     """Return the public half of the host key in a server's user data."""
-    data = base64.b64decode(inputs["metadatas"][0]["userData"])
+    # One that was taken over while something of its user data was still to be made has none in the state.
+    data = base64.b64decode((inputs.get("metadatas") or [{}])[0].get("userData", ""))
     text = gzip.decompress(data) if data.startswith(_GZIP) else data
     found = re.search(r"ed25519_private: \|\n((?: +\S.*\n)+)", text.decode())
     return _public(textwrap.dedent(found[1])) if found else None
