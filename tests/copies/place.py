@@ -128,12 +128,14 @@ def finished(process: "subprocess.Popen[str]") -> Done:
 
 
 @contextmanager
-def made(folder: Path, script: str, settings: Mapping[str, str] | None = None, major: int = 15) -> Iterator[Place]:
+def made(
+    folder: Path, script: str, settings: Mapping[str, str] | None = None, major: int | None = None
+) -> Iterator[Place]:
     """Make a place with a repository that is empty, and a database that a script fills."""
     with (
         s3.served(folder / "s3", BUCKET) as store,
         proxies.before(store.url) as proxy,
-        clusters.running(major, settings) as cluster,
+        clusters.running(major or clusters.MAJORS["with TLS"](), settings) as cluster,
     ):
         database = cluster.database(f"shop_{secrets.token_hex(2)}", script)
         place = Place(folder, store, proxy, cluster, database)

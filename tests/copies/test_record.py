@@ -31,9 +31,9 @@ class Sample:
         return compare.differences(self.record, found)
 
 
-@pytest.fixture(scope="module", params=[15, 18])
+@pytest.fixture(scope="module", params=cluster.MAJORS)
 def sample(request: pytest.FixtureRequest) -> Iterator[Sample]:
-    with cluster.running(request.param) as running:
+    with cluster.running(cluster.MAJORS[request.param]()) as running:
         database = running.sampled()
         yield Sample(running, database, record.take(database))
 

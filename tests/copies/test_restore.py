@@ -14,9 +14,9 @@ from tests.copies.cluster import ADMIN, Cluster
 from tests.copies.place import Done, Place
 
 
-@pytest.fixture(scope="module", params=[15, 18])
+@pytest.fixture(scope="module", params=clusters.MAJORS)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with places.made(tmp_path_factory.mktemp("restore"), "", major=request.param) as made:
+    with places.made(tmp_path_factory.mktemp("restore"), "", major=clusters.MAJORS[request.param]()) as made:
         made.database = made.cluster.sampled("sampled", ADMIN)
         made.configure()
         assert made.run("copy").code == 0
@@ -74,11 +74,15 @@ def test_a_superuser_gets_everything_back(place: Place, elsewhere: Cluster) -> N
 
 
 def test_a_database_of_another_major_version_is_refused(place: Place) -> None:
-    with clusters.running(16) as other:
+    major = place.cluster.programs.major
+    another = 18 if major < 18 else 16
+    with clusters.running(another) as other:
         into = other.database("new")
         done = restored(place, into)
-        major = place.cluster.programs.major
-        assert (done.code, done.found["reason"]) == (
-            1,
-            f"the database is of PostgreSQL 16, the copy of PostgreSQL {major}",
-        )
+        said = f"the database is of PostgreSQL {another}, the copy of PostgreSQL {major}"
+        assert (done.code, done.found["reason"]) == (1, said)
+
+
+def test_what_a_managed_server_has_is_proved_in_a_drill(place: Place) -> None:
+    done = place.run("drill")
+    assert (done.code, done.found["result"]) == (0, "proved"), done.said

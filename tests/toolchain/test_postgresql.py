@@ -20,11 +20,17 @@ def shared_cache(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("XDG_CACHE_HOME")
 
 
-@pytest.mark.parametrize("major", [15, 16, 18])
+@pytest.mark.parametrize("major", [16, 18])
 def test_the_programs_are_of_the_major_version_that_was_asked_for(major: int) -> None:
     programs = postgresql.find(major, print)
     assert programs.run("initdb", "--version").stdout.startswith(f"initdb (PostgreSQL) {major}.")
     assert "plpgsql" in programs.extensions
+
+
+def test_some_programs_serve_tls_and_have_the_usual_extensions() -> None:
+    programs = postgresql.find(postgresql.with_tls(print), print)
+    assert programs.tls
+    assert {"citext", "hstore", "pg_trgm"} <= programs.extensions
 
 
 def test_what_is_nowhere_is_an_error_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

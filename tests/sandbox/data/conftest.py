@@ -3,8 +3,7 @@
 import base64
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,9 @@ from sandbox.data import home
 from tests.sandbox import bodies
 from tests.sandbox.api.box import LINODE, Box
 from toolchain import postgresql
-from toolchain.progress import CommandError
 
 REGION, BUCKETS = "us-central", "us-ord"
 _DATABASES = "/databases/postgresql/instances"
-
-
-@cache
-def with_tls() -> int:
-    """A version whose build here serves TLS: Debian 12's, or Ubuntu 24.04's, as PyPI's do not."""
-    for version in (15, 16):
-        with suppress(CommandError):
-            if postgresql.find(version, print).tls:
-                return version
-    raise AssertionError("there is no PostgreSQL with TLS: install postgresql")
 
 
 class Holdings:
@@ -50,7 +38,11 @@ class Holdings:
 
     def add(self, label: str, **changes: Any) -> None:
         """A database, of a version that serves TLS here."""
-        usual = {} if "fork" in changes else bodies.database(engine=f"postgresql/{with_tls()}", region=REGION)
+        usual = (
+            {}
+            if "fork" in changes
+            else bodies.database(engine=f"postgresql/{postgresql.with_tls(print)}", region=REGION)
+        )
         body = {**usual, **changes}
         self.databases[label] = self.ask("POST", _DATABASES, {**body, "label": label})["id"]
 
