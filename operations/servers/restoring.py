@@ -237,7 +237,8 @@ def _take_out(case: Case) -> None:
         endpoints, patience = reach.endpoints(case.project), rolling.patience(case.fleet)
         loop = Roll(case.fleet, lambda *_: Retirement(), endpoints, patience=patience, admit=False)
         if not all(each.good for each in loop.run()):
-            nodes.set(node, DRAIN)
+            if node.mode != DRAIN:
+                nodes.set(node, DRAIN)
             say(f"{case.label}: it is out of its balancer all the same")
     case.linodes.shut_down(case.source["id"])
 
@@ -246,7 +247,8 @@ def _rename(case: Case, new: Body) -> None:
     """Give the new server the label; the old one keeps its disks and backups under another."""
     if case.linodes.get(case.source["id"])["label"] == case.label:
         case.linodes.change(case.source["id"], label=kept.label(case.label, case.source["id"]))
-    case.linodes.change(new["id"], label=case.label)
+    if new["label"] != case.label:
+        case.linodes.change(new["id"], label=case.label)
 
 
 def _put_back(fleet: Fleet) -> int:

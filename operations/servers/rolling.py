@@ -346,7 +346,8 @@ class Roll:
         node = nodes.of(member.group).get(member.label)
         if node is None:
             raise _Stopped("its balancer does not know it any more")
-        nodes.set(node, mode)
+        if node.mode != mode:
+            nodes.set(node, mode)
 
     def _settles(self, nodes: Nodes, member: Member) -> bool:
         """Wait until a server's balancer has found it up for a while without a break; whether it did."""
