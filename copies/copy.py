@@ -22,8 +22,15 @@ DRIFT = dt.timedelta(minutes=10)
 _MOMENT = 1.0
 
 
+_GRANTED_WITHIN, _TRIES = "2s", 5
+
+
 class CopyError(Exception):
     """There is no copy; `str()` says why."""
+
+
+class _InTheWayError(CopyError):
+    """Between our locks and pg_dump's somebody asked for one that excludes both: each would wait for the other."""
 
 
 def make(config: Config, now: dt.datetime, *, by_hand: bool, known: bool, say: Say) -> Copy:
@@ -74,10 +81,17 @@ def _tidy(config: Config, repository: Repository, snapshots: Collection[Snapshot
 def _take(config: Config, repository: Repository, now: dt.datetime, *, by_hand: bool, say: Say) -> Copy:
     began = time.monotonic()
     say(f"{config.name}: copying")
-    with record.snapshot(config.database) as snapshot:
-        _refuse_older(config, snapshot.major)
-        snapshot.lock()
-        dump, size, found = _both(config, repository, snapshot, now)
+    for left in reversed(range(_TRIES)):
+        try:
+            with record.snapshot(config.database) as snapshot:
+                _refuse_older(config, snapshot.major)
+                snapshot.lock()
+                dump, size, found = _both(config, repository, snapshot, now)
+            break
+        except _InTheWayError:
+            if not left:
+                raise
+            say(f"{config.name}: somebody wants a table for himself, and goes first")
     seconds = round(time.monotonic() - began, 1)
     made = Copy(dump, "", now, size, found["rows"], seconds, found["server"]["version"], by_hand)
     repository.save(json.dumps({**made.json(), "dump": dump, "record": found}).encode(), RECORD, made.tags, now)
@@ -109,7 +123,8 @@ def _both(
                 "--compress=0",  # restic compresses, and finds again what it has
                 f"--snapshot={snapshot.name}",
                 "--no-password",
-                "--lock-wait-timeout=10min",
+                # We hold its locks already: it waits only for one who waits for us.
+                f"--lock-wait-timeout={_GRANTED_WITHIN}",
             ],
             config.variables(config_.database),
             stdout=sink,
@@ -121,6 +136,8 @@ def _both(
 
         def dumped() -> None:
             said = dump.communicate()[1].decode(errors="replace")
+            if "statement timeout" in said:  # which is how pg_dump limits its wait for locks
+                raise _InTheWayError("somebody wants a table for himself (TRUNCATE, ALTER) again and again")
             if dump.returncode:
                 raise CopyError(f"pg_dump ended with {dump.returncode}: {' '.join(said.split())[-300:]}")
             sink.close()  # only now: the end of its input makes restic store a snapshot

@@ -3,12 +3,16 @@
 import json
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from copies import evidence, listing
 from copies.listing import DUMP, RECORD, Copy
@@ -59,6 +63,35 @@ def test_a_copy_that_restores_is_proved_and_the_evidence_is_kept(place: Place) -
     assert found["seconds"].keys() == {"fetch", "restore", "compare", "queries", "total"}
     assert "plain" not in json.dumps(found)
     assert [each["copy"]["id"] for each in proofs(place)] == [copy["id"]]
+
+
+def test_what_was_written_while_it_was_copied_is_no_difference(place: Place, whole: Copy) -> None:
+    writing, ended = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(make_conninfo(**place.database), autocommit=True) as connection:
+            while not ended.is_set():
+                connection.execute("insert into chat.everything (half, cost) values (nextval('chat.pinned') % 1000, 1)")
+                connection.execute("update chat.everything set body = 'other' where id = 103")
+                connection.execute("truncate chat.empty")
+                connection.execute("insert into chat.empty values (1)")
+                writing.set()
+                ended.wait(0.3)
+
+    with ThreadPoolExecutor() as pool:
+        writer = pool.submit(write)
+        try:
+            writing.wait(60)
+            copied = place.run("copy", "--by-hand")
+        finally:
+            ended.set()
+        writer.result()
+    assert copied.code == 0, copied.said
+    done = place.run("drill", "--copy", copied.found["id"])
+    assert (done.code, done.found.get("reason")) == (0, None)
+    place.repository.forget(
+        [each.id for each in place.repository.snapshots() if whole.dump not in (each.id, each.values.get("dump"))]
+    )
 
 
 def spoil(place: Place, whole: Copy, **facts: Any) -> str:
