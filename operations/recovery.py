@@ -116,16 +116,18 @@ def strays(project: Project) -> list[Stray]:
     unknown = _by_key(_unknown(project))
     planned = _planned(project) if unknown else {}
     found = [(unknown[key], each) for each in planned.values() if (key := _key(each.resource)) in unknown]
-    if names := [one.name for some, _ in found for one in some if len(some) > 1]:
+    present = {each["urn"] for each in engine.resources(project)} if found else set()
+    strays = [
+        [Stray(one, each.resource, tuple(_above(each.resource, planned, present)), each.whole) for one in some]
+        for some, each in found
+    ]
+    # Whoever lost the state twice has several keys of one name: all of them are superseded.
+    if names := [each.found.name for some in strays for each in some if len(some) > 1 and not each.is_superseded]:
         raise Refused(
             f"{project.stack}: {', '.join(names)}: exists already, and can't be taken over: several have one name; "
             "rename what is not the stack's"
         )
-    present = {each["urn"] for each in engine.resources(project)} if found else set()
-    return [
-        Stray(some[0], each.resource, tuple(_above(each.resource, planned, present)), each.whole)
-        for some, each in found
-    ]
+    return [each for some in strays for each in some]
 
 
 def superseded(project: Project) -> list[Found]:

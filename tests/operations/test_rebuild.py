@@ -193,6 +193,7 @@ def test_a_region_comes_back_with_the_last_copy_also_after_a_drill_that_was_kill
 def test_a_drill_goes_its_whole_way(site: Site, arguments: tuple[str, ...], exhaustive: bool) -> None:
     if not exhaustive:
         pytest.skip("a drill with a lost state, beside the living stack and elsewhere takes minutes: ./inv test --all")
+    site.good("backups.copy")
     keys = site.objects("linode.bucket_key")
     found = site.drill(*arguments)
     assert found["result"] == "recovered"
