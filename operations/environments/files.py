@@ -15,6 +15,9 @@ from operations import credentials, edits, engine, inputs
 from operations.environments import names
 from operations.project import Project
 
+_PAST = frozenset({"generations", "serving", "forks", "restored"})
+"""What a stack file says of the databases of an environment that came one from another."""
+
 
 def differences(root: Path, name: str, lifetime: Mapping[str, str], sources: Sequence[str] = ()) -> dict[str, Any]:
     """Return what an environment's stack differs in from the platform file.
@@ -38,8 +41,25 @@ def differences(root: Path, name: str, lifetime: Mapping[str, str], sources: Seq
     own: dict[str, Any] = {"label": names.label_of(name), "lifetime": dict(lifetime)}
     own |= {"admin_sources": list(sources)} if sources else {}
     closed = dict.fromkeys(("zone", "alarms", "ops", "copies"))
-    said = settings.differences(root, names.TEST)
+    said = without_past(settings.differences(root, names.TEST))
     return dict(settings.lay_over(said, {**own, **closed, "environments": smallest}))
+
+
+def without_past(differences: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stack's differences without what its databases were made from.
+
+    A database that was forked or restored came from another one, which is not there where all is new: each
+    environment has one database again.
+    """
+    said = dict(differences)
+    environments = said.get("environments") or {}
+    said["environments"] = {
+        name: {**each, "database": {key: value for key, value in each["database"].items() if key not in _PAST}}
+        if each and each.get("database")
+        else each
+        for name, each in environments.items()
+    }
+    return said
 
 
 def declare(project: Project, differences: Mapping[str, Any]) -> None:

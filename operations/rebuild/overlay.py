@@ -9,6 +9,7 @@ import yaml
 from components import document, settings
 from components.settings import Stack
 from operations import edits
+from operations.environments import files
 from operations.errors import Refused
 
 BESIDE = "-drill"
@@ -28,22 +29,27 @@ def declare(root: Path, name: str, stack: Stack, *, region: str, beside: bool) -
     """Write the stack that is to be built into its stack file in a folder.
 
     In another region the copies stay where they are. One that is built beside the living stack has labels of its own,
-    and nothing that is the living one's: no names, no alarms, no copies of its own.
+    and nothing that is the living one's: no names, no alarms, no copies of its own. An environment has the database
+    alone that serves: what that was a fork of is gone, and Linode has nothing of before its birth.
 
     Raises:
         Refused: no such stack can be, with every reason.
     """
-    above: dict[str, Any] = {}
+    environments: dict[str, Any] = {
+        each: {"database": {"generations": [environment.database.serves]}}
+        for each, environment in stack.environments.items()
+    }
+    above: dict[str, Any] = {"environments": environments}
     if region:
         kept = {"region": stack.copy_region(), "second": stack.second_copy_region()}
         above |= {"region": region, "copies": kept}
     if beside:
         above |= {"label": f"{stack.label}d", "zone": None, "alarms": None}
-        above |= {
-            "environments": {each: {"publish": "none", "database": {"copies": False}} for each in stack.environments}
-        }
-        name += BESIDE
-    differences = settings.lay_over(settings.differences(root, name.removesuffix(BESIDE)), above)
+        for each in environments.values():
+            each["publish"], each["database"]["copies"] = "none", False
+    said = files.without_past(settings.differences(root, name))
+    differences = settings.lay_over(said, above)
+    name += BESIDE if beside else ""
     path = root / settings.stack_file(name)
     content = document.read(path) if path.exists() else {}
     config = {**(content.get("config") or {}), settings.STACK_KEY: differences}

@@ -332,7 +332,14 @@ def test_an_environment_is_closed_whatever_the_test_stack_is(checkout: Checkout)
             "alarms": {"board": "board@chat-tonic.example", "on_call": "call@chat-tonic.example"},
             "ops": {},
             "copies": {},
-            "environments": {"internal": {"publish": "proxied", "groups": {"api": {"count": 3}}}, "bot-testing": {}},
+            "environments": {
+                "internal": {
+                    "publish": "proxied",
+                    "groups": {"api": {"count": 3}},
+                    "database": {"generations": [1, 2], "serving": 2, "restored": {"2": "0123abcd"}},
+                },
+                "bot-testing": {},
+            },
         },
     )
     made = files.differences(checkout.root, "ana", {"owner": "ana", "ends": LONG_AGO})
@@ -343,6 +350,7 @@ def test_an_environment_is_closed_whatever_the_test_stack_is(checkout: Checkout)
     assert {(each.database.plan, each.database.copies) for each in stack.environments.values()} == {
         ("g6-nanode-1", False)
     }
+    assert {(each.database.generations, each.database.serves) for each in stack.environments.values()} == {((1,), 1)}
     assert stack.jurisdiction == "us"
 
 

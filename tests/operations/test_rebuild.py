@@ -13,7 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from components import settings
 from operations import sandbox
+from operations.rebuild import overlay
 from sandbox import data, process, store
 from tests.configuration import REMOVED, ROOT, change_platform, change_stack
 from tests.operations.checkout import Checkout, Ended, sandboxed
@@ -95,6 +97,22 @@ def test_what_can_not_be_built_again_is_refused(repository: Checkout, arguments:
     assert ended.code == 2
     assert why in ended.errors
     assert not (repository.root / sandbox.FOLDER / "sandbox.sqlite").exists()
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_database_that_was_forked_is_made_without_the_one_it_came_from(
+    repository: Checkout, tmp_path: Path, *, beside: bool
+) -> None:
+    git(repository, "archive", "--output", str(tmp_path / "all.tar"), "HEAD")
+    subprocess.run(["tar", "xf", "all.tar"], cwd=tmp_path, check=True)
+    key = "environments.production.database."
+    restored = {"generations": [1, 2], "serving": 2, "forks": {"2": {"of": 1, "at": "2026-11-01t10.00.00z"}}}
+    change_stack(tmp_path, STACK, {key + name: value for name, value in restored.items()})
+    living = settings.load(tmp_path, STACK)
+    made = overlay.declare(tmp_path, STACK, living, region="", beside=beside).stack.environments["production"].database
+    was = living.environments["production"].database
+    assert (was.serves, was.generations, set(was.forks)) == (2, (1, 2), {"2"})
+    assert (made.serves, made.generations, made.forks, made.restored) == (2, (2,), {}, {})
 
 
 @dataclass
