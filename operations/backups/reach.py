@@ -142,8 +142,8 @@ def answering(project: Project, run: Run) -> Program:
     return answer
 
 
-def on_server(project: Project, stack: Stack, given: Callable[[str], Given] | None = None) -> Run:
-    """Return what runs the program on the ops server, with what that has or is given; raises as `program` does."""
+def on_server(project: Project, stack: Stack) -> Run:
+    """Return what runs the program on the ops server, with the configuration it has; raises as `program` does."""
     found = fleet.load(project, stack, fleet.OPS)
     (ops,) = found.members
     endpoint = reach.endpoints(project)(ops)
@@ -152,8 +152,7 @@ def on_server(project: Project, stack: Stack, given: Callable[[str], Given] | No
         remote = Remote(ops, endpoint)
         try:
             sent = base64.b64encode(archive()).decode()
-            script = _script(environment, arguments, given and _private(given(environment)))
-            return 0, remote.run(script, say, SILENCE, PROGRAM=sent), ""
+            return 0, remote.run(_script(environment, arguments), say, SILENCE, PROGRAM=sent), ""
         except ScriptError as error:
             return error.code, error.output, str(error)
         except Unreachable as error:
@@ -164,15 +163,11 @@ def on_server(project: Project, stack: Stack, given: Callable[[str], Given] | No
     return run
 
 
-def _private(given: Given) -> Private:
-    return Private(json.dumps(given.configuration), given.beside)
-
-
-def _script(environment: str, arguments: Sequence[Argument], config: Private | None) -> str:
-    words, files = _laid_out([*([config] if config else []), *arguments])
+def _script(environment: str, arguments: Sequence[Argument]) -> str:
+    words, files = _laid_out(arguments)
     return _SCRIPT.format(
         program=PROGRAM,
-        config=words.pop(0) if config else f'"${{DESTDIR-}}{CONFIG.format(environment)}"',
+        config=f'"${{DESTDIR-}}{CONFIG.format(environment)}"',
         files="\n".join(f"printf %s {shlex.quote(text)} >{name}" for name, text in files.items()),
         arguments=shlex.join(words),
     )

@@ -17,7 +17,7 @@ from operations.console import say
 from operations.errors import Refused
 from operations.project import Project
 
-_BUCKET = "linode:index/objectStorageBucket:ObjectStorageBucket"
+BUCKET = "linode:index/objectStorageBucket:ObjectStorageBucket"
 _KEY = "linode:index/objectStorageKey:ObjectStorageKey"
 _NONE = dict.fromkeys(("host", "dbname", "user", "password", "sslmode"), "none")
 """What is said of a database where none is asked."""
@@ -58,42 +58,22 @@ def program(project: Project, stack: Stack) -> reach.Program:
     )
 
 
-def reader(project: Project, stack: Stack) -> reach.Program:
-    """Return the program, where it works for a stack, with a key that reads the first copies and can't change them.
-
-    Raises:
-        Refused: the stack has no servers yet, or no ops server.
-        Failed: the engine does not say where it is.
-    """
-
-    def given(environment: str) -> Given:
-        return _opening(project, stack, environment, labels.copies_bucket)
-
-    return reach.answering(project, reach.here(given) if project.sandbox else reach.on_server(project, stack, given))
-
-
 def _given(project: Project, stack: Stack, environment: str, bucket: Callable[[str, str], str]) -> Given:
-    """Return what the program is given on this machine, with its restic."""
-    told = _opening(project, stack, environment, bucket)
-    return replace(told, configuration={**told.configuration, "restic": reach.restic(project)})
+    """Return what the program is given on this machine, with its restic and the key that only the second copies have.
 
-
-def _opening(project: Project, stack: Stack, environment: str, bucket: Callable[[str, str], str]) -> Given:
-    """Return what the program is given, with the store that a bucket is, and the key that only the second copies have.
-
-    That key reads the first bucket, and writes the second.
+    That key reads the first bucket, and writes the second. It never leaves this machine.
     """
     told = reach.given(project, stack, environment)
     parts = (stack.label, stack.environments[environment].label)
     found = {
         (each["type"], each["outputs"].get("label")): each["outputs"]
         for each in engine.resources(project, show_secrets=True)
-        if each["type"] in (_BUCKET, _KEY) and not each.get("delete")
+        if each["type"] in (BUCKET, _KEY) and not each.get("delete")
     }
     try:
-        store = outfit.store(found[_BUCKET, bucket(*parts)], found[_KEY, labels.second_key(*parts)])
+        store = outfit.store(found[BUCKET, bucket(*parts)], found[_KEY, labels.second_key(*parts)])
     except KeyError:
         raise Refused(f"{project.stack}: {environment} has no second bucket yet; {project.task('up')}") from None
     if project.sandbox:
         reach.serve_store(store, sandbox.data(project.root, say))
-    return replace(told, configuration={**told.configuration, "repository": store})
+    return replace(told, configuration={**told.configuration, "repository": store, "restic": reach.restic(project)})

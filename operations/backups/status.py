@@ -28,11 +28,15 @@ GOOD, WARNING, OVERDUE = "good", "warning", "overdue"
 DAILY = dt.timedelta(hours=26)
 """The oldest that the newest of what is made daily may be: a day, and the time that one takes."""
 WEEKLY = dt.timedelta(days=8)
+SPARE = 3
+"""Days of which the copy may be missing: a job that failed, or a server that was away."""
 PROVED, PROVED_SOON = dt.timedelta(days=180), dt.timedelta(days=150)
 """The oldest that a proof may be, and from when on it is said that a new one is due."""
 
 _DATABASE = "linode:index/databasePostgresqlV2:DatabasePostgresqlV2"
 _SNAPSHOT = "take a snapshot of it in Linode's Cloud Manager"
+_DRIFT = dt.timedelta(minutes=10)
+"""What was taken later than this from now was taken by a clock that is wrong, and is no newest copy."""
 _SUPPORT = "ask Linode's support why there are no backups"
 _STYLES = {GOOD: "", WARNING: "yellow", OVERDUE: "red"}
 
@@ -113,7 +117,7 @@ def table(found: Mapping[str, Sequence[Row]]) -> Table:
 
 
 def _worst(rows: Iterable[Row]) -> str:
-    return "is overdue" if any(row.state == OVERDUE for row in rows) else "will be overdue soon, or can't be seen"
+    return "is overdue" if any(row.state == OVERDUE for row in rows) else "will be overdue soon"
 
 
 class _Look:
@@ -175,21 +179,36 @@ class _Look:
         label = labels.database(self._stack.label, settings.label, settings.database.serves)
         now = dt.datetime.now(dt.UTC)  # the clock by which copies are made
         copies = Row(label, environment, "the copies", do=self._task("backups.copy"))
+        bring = f"{self._task('backups.copy')[:-1]} --second`"
         try:
             found = program(environment, "list").found
         except Failed as error:
             yield replace(copies, state=OVERDUE, says=str(error), do=self._task("servers.list"))
         else:
-            yield judged(_counted(copies, found["copies"]), born, now)
+            known = _past(found["copies"], now)
+            more = f"find out what deleted copies (docs/security.md, After a theft); {bring} has others"
+            kept = self._stack.copies.kept if self._stack.copies else 0
+            wanted = expected(kept, self._copied_since(settings.label, born), now)
+            yield complete(judged(_counted(copies, known), born, now), known, wanted, more)
             proof = Row(label, environment, "the proof that they restore", do=self._task("backups.drill"))
             yield judged(_proved(proof, found["proofs"]), born, now, PROVED, PROVED_SOON)
-        again = Row(label, environment, "the second copies", do=f"{self._task('backups.copy')[:-1]} --second`")
+        again = Row(label, environment, "the second copies", do=bring)
         try:
-            kept = second.program(self._project, self._stack)(environment, "list").found["copies"]
+            brought = second.program(self._project, self._stack)(environment, "list").found["copies"]
         except (Failed, Refused) as error:
-            yield replace(again, state=WARNING, says=str(error.message))
+            yield replace(again, state=OVERDUE, says=f"they can't be listed: {error.message}")
         else:
-            yield judged(_counted(again, kept), born, now, WEEKLY)
+            yield judged(_counted(again, _past(brought, now)), born, now, WEEKLY)
+
+    def _copied_since(self, environment: str, born: dt.datetime | None) -> dt.datetime | None:
+        """Return since when an environment's database has copies: both it and their bucket were there."""
+        bucket = labels.copies_bucket(self._stack.label, environment)
+        made = [
+            _time(each.get("created"))
+            for each in engine.resources(self._project)
+            if each["type"] == second.BUCKET and each["outputs"].get("label") == bucket
+        ]
+        return max(filter(None, (born, *made)), default=None)
 
     def _known(self, path: str) -> dict[str, Mapping[str, Any]]:
         try:
@@ -207,6 +226,19 @@ class _Look:
         return f"`{self._project.task(verb)}`"
 
 
+def expected(kept: int, since: dt.datetime | None, now: dt.datetime) -> int:
+    """Return of how many days there should be a copy, where they are made since a time. More is no fault."""
+    return min(kept, max(0, (now - (since or now)).days - 1))
+
+
+def complete(row: Row, copies: Sequence[Mapping[str, Any]], wanted: int, do: str) -> Row:
+    """Return the row of the copies: overdue where too few days have one, as nothing but age makes them fewer."""
+    days = len({copy["day"] for copy in copies})
+    if row.state != GOOD or days >= wanted - SPARE:
+        return row
+    return replace(row, state=OVERDUE, says=f"of {days} days, and there should be {wanted}: {row.says}", do=do)
+
+
 def judged(
     row: Row,
     born: dt.datetime | None,
@@ -222,6 +254,10 @@ def judged(
     else:
         says = f"none yet: it is {length(age)} old itself" if state == GOOD else "there is none"
     return replace(row, state=state, says=", ".join(filter(None, (says, row.says))))
+
+
+def _past(copies: Sequence[Mapping[str, Any]], now: dt.datetime) -> list[Mapping[str, Any]]:
+    return [each for each in copies if dt.datetime.fromisoformat(each["taken"]) <= now + _DRIFT]
 
 
 def _counted(row: Row, copies: Sequence[Mapping[str, Any]]) -> Row:

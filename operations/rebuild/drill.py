@@ -28,7 +28,7 @@ from operations import (
     updates,
     worktree,
 )
-from operations.backups import reach, second
+from operations.backups import reach
 from operations.backups.contents import Contents
 from operations.console import agrees, say, show
 from operations.environments import files
@@ -215,9 +215,9 @@ def _recover(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[str
     with evidence.step("everything is made, and nobody reaches the databases yet"):
         _require(project, updates.bring_up(project, drill.agreed, "--exclude", ACCESS), "up")
     compared = evidence.found["compared"] = {}
-    # The living stack's ops server has what it takes, but a drill gives it a key that can't change the copies.
-    at_work = drill.source if drill.asked.beside else project
-    program = second.reader(at_work, drill.living) if drill.asked.beside else reach.program(at_work, stack)
+    # Beside the living stack its ops server does it, with what that has: no key goes there that it does not hold.
+    at_work, whose = (drill.source, drill.living) if drill.asked.beside else (project, stack)
+    program = reach.program(at_work, whose)
     for environment, copy in copies.items():
         with evidence.step(f"{environment}: copy {copy['id']} is restored"):
             held = Contents(project, stack, environment, program)

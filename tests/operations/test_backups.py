@@ -198,6 +198,21 @@ def test_a_server_without_a_backup_for_a_day_and_two_hours_is_overdue_and_alarms
     assert [f"{STACK} {ENVIRONMENT}: {BACKUP} is overdue (1 found)" in mail for mail in mails].count(True) == 1
 
 
+def test_copies_that_can_not_be_listed_are_overdue_the_second_ones_as_well(site: Site, tmp_path: Path) -> None:
+    restic = tmp_path / "restic"
+    restic.write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
+    restic.chmod(0o700)
+    path = site.checkout.environment["PATH"]
+    site.checkout.environment["PATH"] = f"{tmp_path}:{path}"
+    try:
+        code, rows = site.status()
+    finally:
+        site.checkout.environment["PATH"] = path
+    assert code == 1
+    assert {what for (_, what), row in rows.items() if row["state"] == OVERDUE} >= {COPIES, SECOND}
+    assert "they can't be listed: " in rows[DATABASE, SECOND]["says"]
+
+
 @pytest.mark.parametrize(
     ("age", "state"),
     [(26 * HOUR, GOOD), (26 * HOUR + dt.timedelta(seconds=1), OVERDUE)],
@@ -205,6 +220,29 @@ def test_a_server_without_a_backup_for_a_day_and_two_hours_is_overdue_and_alarms
 def test_what_is_made_daily_may_be_26_hours_old(age: dt.timedelta, state: str) -> None:
     assert status.judged(Row("a", "b", "c", at=NOW - age), NOW - 900 * DAY, NOW).state == state
     assert status.judged(Row("a", "b", "c"), NOW - age, NOW).state == state  # what has none yet, by its own age
+
+
+@pytest.mark.parametrize(
+    ("age", "days", "state"),
+    [
+        (900, 30, GOOD),
+        (900, 27, GOOD),
+        (900, 26, OVERDUE),
+        (900, 1, OVERDUE),
+        (10, 6, GOOD),
+        (10, 5, OVERDUE),
+        (1, 0, GOOD),
+        (-5, 0, GOOD),
+        (3, 30, GOOD),  # a generation that was just restored
+    ],
+)
+def test_copies_of_fewer_days_than_there_should_be_are_overdue_however_new_the_newest_is(
+    age: int, days: int, state: str
+) -> None:
+    copies = [{"day": f"{(NOW - number * DAY):%Y-%m-%d}"} for number in range(days) for _ in range(2)]
+    row = status.complete(Row("a", "b", "c", says="new"), copies, status.expected(30, NOW - age * DAY, NOW), "look")
+    told = (f"of {days} days, and there should be {min(30, age - 1)}: new", "look") if state == OVERDUE else ("new", "")
+    assert (row.state, (row.says, row.do)) == (state, told)
 
 
 @pytest.mark.parametrize(("days", "state"), [(150, GOOD), (151, WARNING), (180, WARNING), (181, OVERDUE)])
