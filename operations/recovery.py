@@ -30,6 +30,9 @@ NOT_READ = "taken over, and not read from its cloud yet"
 SUPERSEDED = "superseded"
 """The note, beside the state, of what was there before it was lost, and can't be taken over."""
 
+_STACK = "stack:"
+"""How the tag begins that says whose an object is."""
+
 _KEPT = (
     *("type", "custom", "parent", "provider", "dependencies", "propertyDependencies"),
     *("protect", "deletedWith", "additionalSecretOutputs"),
@@ -54,6 +57,17 @@ class Stray:
     def readable(self) -> bool:
         """Whether all of it can be read again."""
         return clouds.KINDS[self.found.type].readable
+
+    @property
+    def elsewhere(self) -> str:
+        """Say what the object is of, where that is another stack or region than the resource's; else nothing."""
+        body, inputs = self.found.body, self.resource["inputs"]
+        theirs, ours = ({tag for tag in each.get("tags") or () if tag.startswith(_STACK)} for each in (body, inputs))
+        if theirs and ours and theirs != ours:
+            return ", ".join(sorted(theirs))
+        if {"region"} <= body.keys() & inputs.keys() and body["region"] != inputs["region"]:
+            return str(body["region"])
+        return ""
 
     @property
     def is_superseded(self) -> bool:
@@ -101,7 +115,7 @@ def _made(project: Project, begun: Sequence[Resource], say: Say) -> list[Stray]:
             raise Refused(f"{project.stack}: {names}: one of them was made by the run that was cut off; delete it")
         else:
             made.append(Stray(found[0], resource))
-    return made
+    return _require_own(project, made)
 
 
 def strays(project: Project) -> list[Stray]:
@@ -110,7 +124,7 @@ def strays(project: Project) -> list[Stray]:
     Where nothing at all is in the state, that is the whole stack.
 
     Raises:
-        Refused: several have one name.
+        Refused: several have one name, or one is another stack's, of a state that this backend does not have.
         Failed: the engine or a cloud does not answer.
     """
     unknown = _by_key(_unknown(project))
@@ -127,7 +141,17 @@ def strays(project: Project) -> list[Stray]:
             f"{project.stack}: {', '.join(names)}: exists already, and can't be taken over: several have one name; "
             "rename what is not the stack's"
         )
-    return [each for some in strays for each in some]
+    return _require_own(project, [each for some in strays for each in some])
+
+
+def _require_own(project: Project, strays: list[Stray]) -> list[Stray]:
+    """Return strays, none of which is another stack's, or in another region."""
+    if others := [f"{each.found.name} is of {each.elsewhere}" for each in strays if each.elsewhere]:
+        raise Refused(
+            f"{project.stack}: {', '.join(others)}, and has the name of what would be made: it is never taken over; "
+            "give the stack another label, or rename that"
+        )
+    return strays
 
 
 def superseded(project: Project) -> list[Found]:

@@ -11,10 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import linode_api4
 import pytest
 
 from operations import engine
+from operations.clouds import Found
 from operations.errors import Failed, Refused
+from operations.recovery import Stray
 from operations.updates import Agreed
 from sandbox import process
 from tests.engine.checkout import ACCESS, KINDS, Checkout, make_small
@@ -189,6 +192,15 @@ def test_what_exists_and_belongs_to_no_stack_is_not_made_again_and_is_taken_over
     engine.ask(checkout.project(), "state", "delete", server["urn"], "--force", "--target-dependents", "--yes")
     assert server["urn"] not in {each["urn"] for each in checkout.resources()}
 
+    running = process.status(checkout.folder)
+    assert running is not None
+    client = linode_api4.LinodeClient(process.tokens(checkout.folder).linode_platform, base_url=running.linode_url)
+    client.put(path := f"/linode/instances/{server['id']}", data={"tags": ["role:ops", "stack:other"]})
+    with pytest.raises(Refused, match=r"Instance us-ops \(\d+\) is of stack:other, .* never taken over"):
+        cut.go_on(Agreed(adopt=True))
+    assert server["urn"] not in {each["urn"] for each in checkout.resources()}
+    client.put(path, data={"tags": server["inputs"]["tags"]})
+
     with pytest.raises(Refused, match=r"Instance us-ops \(\d+\): exists already, and belongs to no stack; .*--adopt"):
         cut.go_on()
     cut.go_on(Agreed(adopt=True))
@@ -198,6 +210,17 @@ def test_what_exists_and_belongs_to_no_stack_is_not_made_again_and_is_taken_over
     assert [event for event in checkout.events(after=last) if event.action in ("create", "delete")] == []
     assert checkout.preview().code == 0
     checkout.assert_objects_are_resources()
+
+
+def test_what_is_in_another_region_is_not_what_would_be_made() -> None:
+    def elsewhere(body: dict[str, Any], inputs: dict[str, Any]) -> str:
+        found = Found("linode:index/instance:Instance", "1", "us-ops", ours=False, delete=list, body=body)
+        return Stray(found, {"inputs": inputs}).elsewhere
+
+    tags = ["role:ops", "stack:one"]
+    assert elsewhere({"region": "us-ord", "tags": tags}, {"region": "us-central", "tags": tags}) == "us-ord"
+    assert elsewhere({"region": "us-central", "tags": ["by:hand"]}, {"region": "us-central", "tags": tags}) == ""
+    assert elsewhere({}, {"region": "us-central", "tags": tags}) == ""
 
 
 def test_while_somebody_else_holds_the_lock_nothing_is_settled_and_nothing_deleted(cut: Cut) -> None:
