@@ -58,7 +58,7 @@ def listed(config_: Config, _wanted: argparse.Namespace) -> int:
         if error.code != MISSING:
             raise
         snapshots = []  # the first copy makes it
-    proofs = evidence.listed(repository, snapshots)
+    proofs = evidence.listed(snapshots)
     show({"copies": [each.json() for each in listing.copies(snapshots)], "proofs": proofs})
     return 0
 

@@ -19,6 +19,7 @@ from psycopg import sql
 
 from copies import compare, evidence, listing, processes, record, roles, server
 from copies.config import Config, variables
+from copies.copy import DRIFT
 from copies.listing import Copy
 from copies.repository import Repository, RepositoryError, Say
 from copies.server import ServerError
@@ -97,10 +98,11 @@ def chosen(repository: Repository, wanted: str | None) -> Copy:
         DrillError: there is none, or it has no record.
         RepositoryError: the repository can't be read.
     """
-    repository.reach()
+    now = repository.reach()
     snapshots = repository.snapshots()
     copies = listing.copies(snapshots)
-    if found := next((each for each in copies if wanted in (None, each.id, each.dump)), None):
+    past = (each for each in copies if wanted or each.taken <= now + DRIFT)
+    if found := next((each for each in past if wanted in (None, each.id, each.dump)), None):
         return found
     if any(each.id.startswith(wanted or "-") for each in listing.halves(snapshots)):
         raise DrillError(f"the copy {wanted} has no record of what it holds: it never counted, and can't be proved")

@@ -32,7 +32,7 @@ def keep(repository: Repository, evidence: dict[str, Any], now: dt.datetime) -> 
     repository.save(json.dumps(evidence, indent=2).encode(), PROOF, [PROOF, *tags], now)
 
 
-def listed(_repository: Repository, snapshots: Collection[Snapshot]) -> list[dict[str, Any]]:
+def listed(snapshots: Collection[Snapshot]) -> list[dict[str, Any]]:
     """Return the proofs in short, newest first. A drill that failed is none."""
     return [each for each in drills(snapshots) if each["result"] == PROVED]
 

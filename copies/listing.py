@@ -14,12 +14,18 @@ from copies.repository import Snapshot
 DUMP, RECORD = "dump", "record"
 """The tags of the two, and the names of the file in each."""
 
+CAME, MOMENT = "came", "%Y-%m-%dT%H:%M:%SZ"
+"""The tag of what was brought from another repository, with when that was."""
+
 _BY_HAND = "by-hand"
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A whole copy. `size` is the dump's, in bytes, before restic compressed it; `seconds` is how long it took."""
+    """A whole copy. `size` is the dump's, in bytes, before restic compressed it; `seconds` is how long it took.
+
+    `came` is when it was brought here from another repository, None for one that was made here.
+    """
 
     dump: str
     record: str
@@ -29,6 +35,7 @@ class Copy:
     seconds: float
     version: str
     by_hand: bool
+    came: dt.datetime | None = None
 
     @property
     def id(self) -> str:
@@ -52,6 +59,11 @@ class Copy:
         return [RECORD, *said, *([_BY_HAND] if self.by_hand else [])]
 
 
+def moment(text: str) -> dt.datetime:
+    """Return the time that a tag says."""
+    return dt.datetime.strptime(text, MOMENT).replace(tzinfo=dt.UTC)
+
+
 def copies(snapshots: Collection[Snapshot]) -> list[Copy]:
     """Return the copies that are whole, newest first."""
     dumps = {each.id: each for each in snapshots if DUMP in each.tags}
@@ -65,6 +77,7 @@ def copies(snapshots: Collection[Snapshot]) -> list[Copy]:
             seconds=float(said["seconds"]),
             version=said["version"],
             by_hand=_BY_HAND in each.tags,
+            came=moment(said[CAME]) if CAME in said else None,
         )
         for each in snapshots
         if RECORD in each.tags and (said := each.values)["dump"] in dumps

@@ -16,7 +16,7 @@ from typing import Any
 from copies import config, listing
 from copies.config import Config
 from copies.copy import DRIFT, CopyError
-from copies.listing import DUMP, RECORD, Copy
+from copies.listing import CAME, DUMP, MOMENT, RECORD, Copy
 from copies.repository import Repository, RepositoryError, Restic, Say, Snapshot, stored
 
 STATE = "state"
@@ -26,8 +26,7 @@ DAYS, WEEKS = dt.timedelta(days=63), 8
 """How long what came is kept at least, and how many later weeks must have something before it goes."""
 
 _LOOSE = dt.timedelta(days=1)
-_CAME, _OF, _NAME = "came", "of", "name"
-_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+_OF, _NAME = "of", "name"
 _PLAIN = re.compile(r"[\w.:=+ ()-]*")
 
 
@@ -40,9 +39,9 @@ def run(config_: Config, wanted: argparse.Namespace, say: Say) -> dict[str, Any]
     first, second = Repository(config.read(wanted.source), say), Repository(config_, say)
     now = second.reach()
     second.prepare(known=False)
-    came = now.strftime(_MOMENT)
+    came = now.strftime(MOMENT)
     for name, text in json.loads(wanted.keep.read_text()).items() if wanted.keep else ():
-        second.save(text.encode(), name, [STATE, f"{_NAME}={name}", f"{_CAME}={came}"], now)
+        second.save(text.encode(), name, [STATE, f"{_NAME}={name}", f"{CAME}={came}"], now)
     first.reach()
     there = (each for each in listing.copies(first.snapshots()) if each.taken <= now + DRIFT)
     copy = next((each for each in there if wanted.copy in (None, each.id)), None)
@@ -68,7 +67,7 @@ def _ours(copy: Copy, snapshots: Sequence[Snapshot]) -> str:
 
 def forgotten(snapshots: Sequence[Snapshot], now: dt.datetime) -> set[str]:
     """Return the snapshots to forget: those that came long enough ago, and after which enough others came."""
-    ours = [each for each in snapshots if _CAME in each.values]
+    ours = [each for each in snapshots if CAME in each.values]
     dumps = {copy.record: copy.dump for copy in listing.copies(ours)}
     kinds: dict[str, dict[str, dt.datetime]] = {}
     for each in ours:
@@ -85,7 +84,7 @@ def _is_over(one: str, arrivals: Mapping[str, dt.datetime], now: dt.datetime) ->
 
 
 def _came(snapshot: Snapshot) -> dt.datetime:
-    return dt.datetime.strptime(snapshot.values[_CAME], _MOMENT).replace(tzinfo=dt.UTC)
+    return listing.moment(snapshot.values[CAME])
 
 
 def _bring(copy: Copy, first: Repository, second: Repository, came: str) -> None:
@@ -93,7 +92,7 @@ def _bring(copy: Copy, first: Repository, second: Repository, came: str) -> None
     if not all(_PLAIN.fullmatch(tag) for tag in tags):  # a comma would end a tag, and begin one of theirs
         raise CopyError(f"the copy {copy.id} is none of ours: its tags are {tags}")
     record = json.loads(first.read(copy.record, RECORD))
-    ours = f"{_CAME}={came}"
+    ours = f"{CAME}={came}"
     dump = _transferred(copy, first, second, [DUMP, ours])
     record |= {"id": dump[:8], DUMP: dump}
     second.save(json.dumps(record).encode(), RECORD, [*tags, f"{DUMP}={dump}", f"{_OF}={copy.dump}", ours], copy.taken)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from components import settings
+from operations.backups import second
 from tests.configuration import REMOVED, ROOT, change_platform, change_stack
 from tests.operations.checkout import COPIED, LINKED, Checkout, sandboxed
 from tests.programs import put_python
@@ -91,6 +92,7 @@ def test_what_may_write_runs_nothing_that_a_pull_request_brings() -> None:
 
 def test_every_job_ends_in_time_and_no_checkout_leaves_a_token() -> None:
     assert all("timeout-minutes" in job for _, job in JOBS if "uses" not in job)
+    assert {each.get("minutes") for each in of_real_accounts()} == {None, "720"}  # a large database takes hours
     checkouts = [step for _, step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
     assert all(step["with"]["persist-credentials"] == "false" for step in checkouts)
 
@@ -104,6 +106,8 @@ def test_a_stack_is_worked_on_by_its_jurisdictions_runner_in_its_own_environment
         assert each["environment"] == (stack if changes_the_stack else f"{stack}-watch")
         assert stack in each["task"] or each["task"].startswith("env.")
         assert each["task"].endswith(" --alarm")
+    (task,) = WORKFLOWS["task"]["jobs"].values()
+    assert task["runs-on"][1] == task["steps"][-1]["env"][second.VARIABLE] == "${{ inputs.runner }}"
 
 
 def test_what_could_be_restored_is_looked_at_daily_and_proved_and_brought_away_weekly_in_every_region() -> None:

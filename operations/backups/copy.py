@@ -33,13 +33,15 @@ def now(root: Path, wanted: str, environment: str = "", *, on_sandbox: bool) -> 
 def again(root: Path, wanted: str, environment: str = "", back: str = "", *, on_sandbox: bool) -> Iterator[str]:
     """Bring the newest copy of each database into its second bucket, or one `back` from there, by its id.
 
-    Yields and raises as `now` does.
+    Yields and raises as `now` does; refused as well where this machine is outside the jurisdiction.
     """
 
     def bring(project: Project, stack: Stack, name: str) -> dict[str, Any]:
         answer = second.give_back(project, stack, name, back) if back else second.pull(project, stack, name)
         return dict(answer.found["copy"])
 
+    if not on_sandbox:
+        second.require_within(stacks.select(root, wanted))
     return _each(root, wanted, environment, bring, on_sandbox=on_sandbox)
 
 

@@ -5,7 +5,8 @@ the stack's state and file are kept, whose secrets stay encrypted.
 """
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from components import labels, outfit
@@ -21,6 +22,26 @@ BUCKET = "linode:index/objectStorageBucket:ObjectStorageBucket"
 _KEY = "linode:index/objectStorageKey:ObjectStorageKey"
 _NONE = dict.fromkeys(("host", "dbname", "user", "password", "sslmode"), "none")
 """What is said of a database where none is asked."""
+
+VARIABLE = "CHAT_TONIC_JURISDICTION"
+"""The variable that says in which jurisdiction this machine is: a dump passes through it."""
+
+
+def require_within(stacks: Mapping[str, Stack]) -> None:
+    """Refuse to have the dumps of stacks pass through a machine outside their jurisdiction.
+
+    Raises:
+        Refused: this machine is elsewhere, or does not say where it is.
+    """
+    said = os.environ.get(VARIABLE, "")
+    if problems := [
+        f"{name}: its copies pass through the machine that does this, and must not leave the jurisdiction "
+        f"'{stack.jurisdiction}'; {VARIABLE} is {repr(said) if said else 'not set'}. Do it on a machine there, with "
+        f"{VARIABLE}={stack.jurisdiction} (docs/backups.md)"
+        for name, stack in stacks.items()
+        if said != stack.jurisdiction
+    ]:
+        raise Refused("\n".join(problems))
 
 
 def pull(project: Project, stack: Stack, environment: str) -> Answer:

@@ -41,7 +41,7 @@ def place(shop: Place) -> Iterator[Place]:
 
 
 def proofs(place: Place) -> list[Any]:
-    return evidence.listed(place.repository, place.repository.snapshots())
+    return evidence.listed(place.repository.snapshots())
 
 
 QUERY = {"sql": "select count(*) from chat.customers", "expects": "20"}

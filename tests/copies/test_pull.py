@@ -85,6 +85,7 @@ def test_the_newest_copy_comes_with_its_record_and_beside_it_what_is_to_be_kept(
     stores.put("rows of a day to come", NOW + DAY)
     told = stores.pull(**{"us-central.json": "the state"})
     (came,) = stores.second()
+    assert came.came == dt.datetime.fromisoformat(told["came"])  # by which retention knows it, when it is brought back
     assert (told["copy"]["id"], told["kept"], told["forgotten"]) == (came.id, 1, 0)
     second = stores.repository("second")
     assert newest.dump in second.snapshots(RECORD)[0].values["of"]

@@ -1,6 +1,7 @@
 """Which copies are kept."""
 
 import datetime as dt
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +62,16 @@ def test_a_copy_by_hand_takes_the_place_of_its_own_day_only() -> None:
     month = [copy(number, NOW - dt.timedelta(days=number)) for number in range(30)]
     by_hand = copy(98, NOW + dt.timedelta(hours=3))
     assert left([*month, by_hand]) == [*month[1:], by_hand]
+
+
+def test_a_copy_that_was_brought_back_is_left_alone_for_two_weeks_and_takes_nobodys_place() -> None:
+    month = [copy(number, NOW - dt.timedelta(days=number)) for number in range(30)]
+    for taken in (NOW - dt.timedelta(days=200), NOW - dt.timedelta(days=3) + dt.timedelta(hours=1)):
+        back = replace(copy(97, taken), came=NOW)
+        assert left([*month, back], NOW + retention.BACK)[-1] == back
+        assert len(left([*month, back], NOW + dt.timedelta(days=1))) == 31
+    old = replace(copy(97, NOW - dt.timedelta(days=200)), came=NOW)
+    assert left([*month, old], NOW + retention.BACK + dt.timedelta(seconds=1)) == month
 
 
 def test_halves_are_forgotten_when_no_job_can_still_be_at_them() -> None:

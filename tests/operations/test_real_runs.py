@@ -322,6 +322,22 @@ def test_production_cannot_be_destroyed_for_real_without_a_terminal(checkout: Ch
     assert checkout.calls() == []
 
 
+@pytest.mark.parametrize("options", [["--second"], ["--environment", "production", "--back", "4f1c2ab0"]])
+@pytest.mark.parametrize("said", ["", "eu"])
+def test_a_dump_does_not_pass_through_a_machine_outside_its_jurisdiction(
+    checkout: Checkout, options: list[str], said: str
+) -> None:
+    checkout.make_real("us-central")
+    checkout.environment["CHAT_TONIC_JURISDICTION"] = said
+    ended = checkout.run("backups.copy", "us-central", *options)
+    assert ended.code == 2
+    assert "must not leave the jurisdiction 'us'" in ended.errors
+    assert f"CHAT_TONIC_JURISDICTION is {repr(said) if said else 'not set'}" in ended.errors
+    assert checkout.calls() == []
+    checkout.environment["CHAT_TONIC_JURISDICTION"] = "us"
+    assert "jurisdiction" not in checkout.run("backups.copy", "us-central", *options).errors
+
+
 @pytest.mark.parametrize("task", [["preview"], ["up", "--yes"], ["destroy", "--yes"]])
 def test_a_real_run_is_kept_away_from_a_sandbox(real: Checkout, task: list[str]) -> None:
     real.environment |= LEADING_TO_A_SANDBOX
