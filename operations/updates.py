@@ -51,10 +51,44 @@ def up(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
     projects = runs.for_up(root, chosen, on_sandbox=on_sandbox, local_state=agreed.local_state)
     preflight.require(projects, chosen)
 
-    return _in_turn(projects, "up", lambda project: bring_up(project, agreed))
+    return _in_turn(projects, "up", lambda project: bring_up_whole(project, agreed))
+
+
+def bring_up_whole(project: Project, agreed: Agreed) -> int:
+    """Bring one stack up as `bring_up` does; the exit code says as well where a backup window could not be set.
+
+    Raises:
+        Refused, NotBegun, Failed: as `bring_up`.
+    """
+    return _update(project, agreed) or _keep_windows(project)
 
 
 def bring_up(project: Project, agreed: Agreed, *options: str) -> int:
+    """Bring one stack to what the configuration says, as a step of a task; return the exit code.
+
+    A backup window that could not be set is said, and is no reason to stop in the middle of the task.
+
+    Raises:
+        Refused: the plan replaces or deletes what was not asked for by name, or something exists already.
+        NotBegun: somebody said no, or took so long that the plan is out of date.
+        Failed: the engine or a cloud does not answer.
+    """
+    code = _update(project, agreed, *options)
+    if not code:
+        _keep_windows(project)
+    return code
+
+
+def _keep_windows(project: Project) -> int:
+    try:
+        windows.keep(project, say)
+    except Failed as failed:
+        say(str(failed.message))
+        return engine.FAILED
+    return 0
+
+
+def _update(project: Project, agreed: Agreed, *options: str) -> int:
     """Bring one stack to what the configuration says, after its plan was shown, guarded and agreed to.
 
     `options` are further ones of the engine's previews and updates.
@@ -65,7 +99,7 @@ def bring_up(project: Project, agreed: Agreed, *options: str) -> int:
     Raises:
         Refused: the plan replaces or deletes what was not asked for by name, or something exists already.
         NotBegun: somebody said no, or took so long that the plan is out of date.
-        Failed: the engine or a cloud does not answer; or only the servers' backup window could not be set.
+        Failed: the engine or a cloud does not answer.
     """
     go_on(project, agreed)
     pack = (*policy.arguments(project), *options)
@@ -88,7 +122,6 @@ def bring_up(project: Project, agreed: Agreed, *options: str) -> int:
         if code := engine.run(project, "up", *pack, "--yes", "--skip-preview"):
             return code
     applied.tell(project, say)
-    windows.keep(project, say)
     return 0
 
 

@@ -216,7 +216,7 @@ def _bring_up(place: _Place, project: Project, stack: Stack, agreed: Agreed) -> 
     (project,) = runs.for_up(place.root, chosen, on_sandbox=project.sandbox, local_state=agreed.local_state)
     preflight.require([project], chosen)
     # What bears its label is its own: nobody else may have such a label.
-    return updates.bring_up(project, replace(agreed, adopt=True))
+    return updates.bring_up_whole(project, replace(agreed, adopt=True))
 
 
 def _leave(place: _Place, name: str) -> None:
