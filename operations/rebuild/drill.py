@@ -6,6 +6,7 @@ of its own, and destroyed in the end, whatever became of it.
 
 import json
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,13 +29,13 @@ from operations import (
     updates,
     worktree,
 )
-from operations.backups import reach
+from operations.backups import contents, reach
 from operations.backups.contents import Contents
 from operations.console import agrees, say, show
 from operations.environments import files
 from operations.errors import Failed, NotBegun, Refused
 from operations.project import Project
-from operations.rebuild import collapse, data, health, overlay
+from operations.rebuild import claim, collapse, data, health, overlay
 from operations.rebuild.evidence import Evidence
 from operations.rebuild.overlay import Rebuilt
 from operations.servers import jobs
@@ -42,6 +43,9 @@ from operations.updates import Agreed
 
 ACCESS = "**DatabaseAccessControls::**"
 """The URNs of what lets servers reach their databases: nobody writes into one before it has its data again."""
+
+_MADE = "everything is made, and nobody reaches the databases yet"
+"""The step that begins to build."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ class _Drill:
             files.fill_in(made, self.rebuilt.stack, self.source)
         local = self.asked.local_state
         (project,) = runs.for_up(self.folder, chosen, on_sandbox=self.asked.on_sandbox, local_state=local)
+        if self.asked.beside:
+            claim.mark(project)
         return project
 
 
@@ -137,7 +143,11 @@ def run(root: Path, wanted: str, asked: Asked) -> tuple[int, dict[str, Any]]:
         )
         for line in dirty:
             say(f"{name}: not committed, so it is not in what is built: {line}")
+        if asked.beside:
+            claim.require_free(replace(source, stack=rebuilt.name))
         _agree(drill)
+        if asked.beside:
+            drill.project()  # from here on it is this drill's, and what is there is destroyed
         code = _carry_out(drill, evidence, copies)
     return code, evidence.found
 
@@ -156,7 +166,8 @@ def _agree(drill: _Drill) -> None:
     if drill.asked.beside:
         say(
             f"{rebuilt.name}: built beside {source.stack} in {rebuilt.stack.region}, for as long as this takes, "
-            "with the last copies of its data; then all of it is destroyed"
+            "with the last copies of its data; then all of it is destroyed. Meanwhile its applications "
+            "RUN ON THAT DATA, with no bar to where they call: one that sends mail by itself sends it"
         )
     else:
         gone = len(collapse.what(source, drill.living))
@@ -169,26 +180,44 @@ def _agree(drill: _Drill) -> None:
 
 
 def _carry_out(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[str, Any]]) -> int:
-    """Do it, and write down how it ended; then what was built beside the living stack is destroyed."""
-    reason = "it was interrupted"
+    """Do it, and write down how it ended; then what was built beside the living stack is destroyed, come what may."""
+    reason, left = _reason(drill, evidence, copies), ""
+    evidence.end(reason)
     try:
-        _recover(drill, evidence, copies)
-        if not drill.asked.keep_state:
-            _adopt(drill, evidence)
-        reason = ""
-    except Exit as ended:
-        reason = str(ended.message)
-    finally:
-        evidence.end(reason)
         show(evidence.table())
         if drill.asked.publish and not reason:
             say(f"{drill.source.stack}: the evidence is in {evidence.publish(drill.root)}")
-        left = _destroyed(drill) if drill.asked.beside else ""
+    except OSError as error:
+        reason = f"the evidence can't be written: {error}"
+    finally:
+        left = _destroyed(drill, evidence) if drill.asked.beside else ""
+    if left:
+        evidence.found["left"] = left
     for each in filter(None, (reason, left)):
         say(f"{drill.rebuilt.name}: {each}")
     if not drill.asked.beside and drill.asked.region:
         say(f"{drill.rebuilt.name}: the sandbox has it in {drill.asked.region} now; ./inv sandbox.reset, or write that")
     return engine.FAILED if reason or left else 0
+
+
+def _reason(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[str, Any]]) -> str:
+    """Do it; return why it did not come back, or nothing."""
+    try:
+        _recover(drill, evidence, copies)
+        if not drill.asked.keep_state:
+            _adopt(drill, evidence)
+    except BaseException as error:  # noqa: BLE001 (whatever it is, there is evidence, and what was built goes)
+        return _told(error)
+    return ""
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, Exit):
+        return str(error.message)
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return "it was interrupted"
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _recover(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[str, Any]]) -> None:
@@ -202,17 +231,17 @@ def _recover(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[str
     if drill.asked.beside:
         with evidence.step("what an earlier drill left is destroyed"):
             _empty(drill, project)
-        evidence.collapsed(taken)
+        evidence.collapsed(taken, contents.now(drill.source))
     else:
         edits.write_private(drill.begun, json.dumps({name: dict(copy) for name, copy in copies.items()}))
         with evidence.step("the region collapses"):
             collapse.empty(project, collapse.what(project, drill.living))
-        evidence.collapsed(taken)
+        evidence.collapsed(taken, contents.now(drill.source))
         with evidence.step("the state forgets what is gone"):
             updates.settle(project)
             _require(project, engine.run(project, "refresh", "--yes", "--skip-preview"), "refresh")
     preflight.require([project], {project.stack: stack})
-    with evidence.step("everything is made, and nobody reaches the databases yet"):
+    with evidence.step(_MADE):
         _require(project, updates.bring_up(project, drill.agreed, "--exclude", ACCESS), "up")
     compared = evidence.found["compared"] = {}
     # Beside the living stack its ops server does it, with what that has: no key goes there that it does not hold.
@@ -281,16 +310,18 @@ def _objects(project: Project) -> set[tuple[str, str]]:
     return {(each["type"], each["id"]) for each in engine.resources(project) if each["type"] in clouds.KINDS}
 
 
-def _destroyed(drill: _Drill) -> str:
+def _destroyed(drill: _Drill, evidence: Evidence) -> str:
     """Destroy what was built beside the living stack; return what keeps it, or nothing."""
     try:
         project = drill.project()
         _empty(drill, project)
         engine.ask(project, "stack", "rm", "--yes", "--force", "--remove-backups")
         project.stack_file.unlink(missing_ok=True)
-    except Exit as ended:
+    except BaseException as error:  # noqa: BLE001 (it costs, so it is said whatever it is)
         again = f"`./inv rebuild.drill {drill.source.stack}` destroys it first"
-        return f"what was built is NOT destroyed, and costs: {ended.message}; {again}"
+        if _MADE not in (each["name"] for each in evidence.found["steps"]):
+            return f"nothing was built; what an earlier drill may have left is not destroyed: {_told(error)}; {again}"
+        return f"what was built is NOT destroyed, and costs: {_told(error)}; {again}"
     return ""
 
 

@@ -36,13 +36,12 @@ class Evidence:
             self.found["steps"].append({"name": name, "seconds": seconds})
             say(f"-- {name}: {seconds:.1f} s")
 
-    def collapsed(self, taken: list[str]) -> None:
+    def collapsed(self, taken: list[str], now: dt.datetime) -> None:
         """Begin to count: from here on nothing serves, and what is newer than the copies is lost.
 
-        `taken` are the times of the copies.
+        `taken` are the times of the copies, `now` is the clouds' own.
         """
         self._clock = time.monotonic()
-        now = dt.datetime.now(dt.UTC)
         lost = max((now - dt.datetime.fromisoformat(each) for each in taken), default=dt.timedelta())
         self.found["data_lost_seconds"] = round(max(lost.total_seconds(), 0.0))
 

@@ -33,8 +33,10 @@ def declare(root: Path, name: str, stack: Stack, *, region: str, beside: bool) -
     alone that serves: what that was a fork of is gone, and Linode has nothing of before its birth.
 
     Raises:
-        Refused: no such stack can be, with every reason.
+        Refused: no such stack can be, with every reason; or the name is that of a stack which is kept.
     """
+    if beside and (root / settings.stack_file(name + BESIDE)).exists():
+        raise Refused(f"{settings.stack_file(name + BESIDE)} is a stack's own; what is built beside is destroyed")
     environments: dict[str, Any] = {
         each: {"database": {"generations": [environment.database.serves]}}
         for each, environment in stack.environments.items()

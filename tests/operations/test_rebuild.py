@@ -1,12 +1,15 @@
 """A region that collapses comes back from a commit and the last copy of its data; what can't be is refused before."""
 
+import datetime as dt
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,12 @@ import psycopg
 import pytest
 
 from components import settings
-from operations import sandbox
-from operations.rebuild import overlay
+from operations import engine, notes, runs, sandbox
+from operations.errors import Failed, Refused
+from operations.rebuild import claim, overlay
+from operations.rebuild import data as restored
 from sandbox import data, process, store
-from tests.configuration import REMOVED, ROOT, change_platform, change_stack
+from tests.configuration import REMOVED, ROOT, change_platform, change_stack, copy_of_the_committed_files
 from tests.operations.checkout import Checkout, Ended, sandboxed
 from toolchain import cache
 
@@ -100,19 +105,41 @@ def test_what_can_not_be_built_again_is_refused(repository: Checkout, arguments:
 
 
 @pytest.mark.parametrize("beside", [False, True])
-def test_a_database_that_was_forked_is_made_without_the_one_it_came_from(
-    repository: Checkout, tmp_path: Path, *, beside: bool
-) -> None:
-    git(repository, "archive", "--output", str(tmp_path / "all.tar"), "HEAD")
-    subprocess.run(["tar", "xf", "all.tar"], cwd=tmp_path, check=True)
+def test_a_database_that_was_forked_is_made_without_the_one_it_came_from(tmp_path: Path, *, beside: bool) -> None:
+    copy_of_the_committed_files(tmp_path)
     key = "environments.production.database."
-    restored = {"generations": [1, 2], "serving": 2, "forks": {"2": {"of": 1, "at": "2026-11-01t10.00.00z"}}}
-    change_stack(tmp_path, STACK, {key + name: value for name, value in restored.items()})
+    past = {"generations": [1, 2], "serving": 2, "forks": {"2": {"of": 1, "at": "2026-11-01t10.00.00z"}}}
+    change_stack(tmp_path, STACK, {key + name: value for name, value in past.items()})
     living = settings.load(tmp_path, STACK)
     made = overlay.declare(tmp_path, STACK, living, region="", beside=beside).stack.environments["production"].database
     was = living.environments["production"].database
     assert (was.serves, was.generations, set(was.forks)) == (2, (1, 2), {"2"})
     assert (made.serves, made.generations, made.forks, made.restored) == (2, (2,), {}, {})
+
+
+def test_a_stack_that_is_kept_under_the_name_of_a_drills_is_refused(tmp_path: Path) -> None:
+    copy_of_the_committed_files(tmp_path)
+    living = settings.load(tmp_path, STACK)
+    kept = tmp_path / f"Pulumi.{STACK}-drill.yaml"
+    shutil.copy(tmp_path / f"Pulumi.{STACK}.yaml", kept)
+    with pytest.raises(Refused, match=f"Pulumi.{STACK}-drill.yaml is a stack's own"):
+        overlay.declare(tmp_path, STACK, living, region="", beside=True)
+    assert kept.read_bytes() == (tmp_path / f"Pulumi.{STACK}.yaml").read_bytes()
+
+
+def test_only_a_connection_that_can_not_be_made_is_tried_again() -> None:
+    said = [Failed('production: connection failed: connection to server at "10.0.0.1" failed: timeout expired')]
+
+    def attempt() -> str:
+        if said:
+            raise said.pop()
+        return "restored"
+
+    assert restored.when_reached(attempt, on_sandbox=True) == "restored"
+    said += [Failed("never reached"), Failed("production: the database is not empty")]
+    with pytest.raises(Failed) as refused:
+        restored.when_reached(attempt, on_sandbox=True)
+    assert (refused.value.message, len(said)) == ("production: the database is not empty", 1)
 
 
 @dataclass
@@ -178,6 +205,30 @@ def site(repository: Checkout) -> Site:
         connection.execute("create table notes (id int generated always as identity primary key, text text)")
         connection.execute("insert into notes (text) values ('kept'), ('kept, too')")
     return made
+
+
+def test_only_a_stack_that_a_drill_left_and_that_is_over_is_taken(site: Site) -> None:
+    root, here = site.checkout.root, socket.gethostname()
+    (living,) = runs.for_sandbox(root, {STACK: settings.load(root, STACK)})
+    claim.require_free(replace(living, stack=f"{STACK}-drill"))  # there is none
+    with pytest.raises(Refused, match="has resources and is no drill's"):
+        claim.require_free(living)
+    now = dt.datetime.now(dt.UTC)
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    for host, pid, hours, lives in (
+        (here, os.getppid(), 24, True),
+        (here, ended.pid, 0, False),
+        ("elsewhere", ended.pid, 11, True),
+        ("elsewhere", os.getppid(), 13, False),
+    ):
+        mark = {"host": host, "pid": pid, "since": (now - dt.timedelta(hours=hours)).isoformat()}
+        notes.write(living, claim.TAG, mark)
+        with pytest.raises(Refused, match=f"process {pid} on {host}") if lives else nullcontext():
+            claim.require_free(living)
+    claim.mark(living)
+    assert notes.read(living, claim.TAG)["pid"] == os.getpid()
+    engine.ask(living, "stack", "tag", "rm", claim.TAG)
 
 
 def test_a_region_comes_back_with_the_last_copy_also_after_a_drill_that_was_killed(
