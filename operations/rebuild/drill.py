@@ -195,8 +195,11 @@ def _carry_out(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[s
         evidence.found["left"] = left
     for each in filter(None, (reason, left)):
         say(f"{drill.rebuilt.name}: {each}")
-    if not drill.asked.beside and drill.asked.region:
-        say(f"{drill.rebuilt.name}: the sandbox has it in {drill.asked.region} now; ./inv sandbox.reset, or write that")
+    if not drill.asked.beside and drill.rebuilt.stack != drill.living:
+        say(
+            f"{drill.rebuilt.name}: the sandbox has it in {drill.rebuilt.stack.region} now, each environment with one "
+            "database, which is not what the stack file says; ./inv sandbox.reset, or write that"
+        )
     return engine.FAILED if reason or left else 0
 
 
