@@ -29,7 +29,7 @@ class Region(pulumi.ComponentResource):
     Attributes:
         environments: by name.
         ops: the ops server, or None.
-        contents: a digest of what the ops server is to hold, where it is born without some of it: the program of the
+        contents: a digest of what the ops server is to hold, where it is born without most of it: the program of the
             copies; None elsewhere. A secret.
     """
 

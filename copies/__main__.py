@@ -1,87 +1,40 @@
-"""The commands. JSON on standard output, progress on standard error; 0 done, 1 failed, 2 wrong use or configuration."""
+"""The commands. JSON on standard output, progress on standard error.
+
+They end with 0 done, 1 failed, 2 wrong use or configuration, 3 overdue, of which everybody is told.
+"""
 
 import argparse
-import datetime as dt
 import importlib
 import json
 import logging
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-import psycopg
-
-from copies import alarm, config, copy, evidence, listing, processes, state
+from copies import alarm, config, state
 from copies.alarm import AlarmError
 from copies.config import Config, ConfigError
-from copies.copy import CopyError
-from copies.repository import MISSING, Repository, RepositoryError
 
 Command = Callable[[Config, argparse.Namespace], int]
 
-OVERDUE = dt.timedelta(hours=26)
+OVERDUE = 3
+"""Not 1, with which Python itself ends where something goes wrong."""
 
-FAILURES = (CopyError, RepositoryError, AlarmError, psycopg.Error, OSError)
-"""What a command may fail with: each says why."""
+FAILURES = (("copies.copy", "CopyError"), ("copies.repository", "RepositoryError"), ("psycopg", "Error"))
+"""What a command may fail with, by module."""
+
+
+class Interrupted(BaseException):
+    """A signal asks this program to end."""
 
 
 def say(text: str) -> None:
     """Report progress."""
     print(text, file=sys.stderr, flush=True)
-
-
-def make(config_: Config, wanted: argparse.Namespace) -> int:
-    """Make a copy, one process at a time, and say what is over with it."""
-    remembered = wanted.config.with_suffix(".state")
-    with state.held(wanted.config.with_suffix(".lock"), say):
-        with state.held(remembered, say) as known:
-            seen = known.get("repository") == config_.repository.url
-        made = copy.make(config_, dt.datetime.now(dt.UTC), by_hand=wanted.by_hand, known=seen, say=say)
-        show(made.json())
-        with state.held(remembered, say) as known:
-            known["repository"] = config_.repository.url
-            try:
-                alarm.over(config_, known, "job", "overdue")
-            except AlarmError as error:  # the next copy tells it
-                say(str(error))
-    return 0
-
-
-def listed(config_: Config, _wanted: argparse.Namespace) -> int:
-    """List the copies and the proofs that they restore."""
-    repository = Repository(config_, say)
-    repository.reach()
-    try:
-        snapshots = repository.snapshots()
-    except RepositoryError as error:
-        if error.code != MISSING:
-            raise
-        snapshots = []  # the first copy makes it
-    proofs = evidence.listed(snapshots)
-    show({"copies": [each.json() for each in listing.copies(snapshots)], "proofs": proofs})
-    return 0
-
-
-def check(config_: Config, wanted: argparse.Namespace) -> int:
-    """Tell when the newest copy is too old, by the store's clock, or can't be found."""
-    repository = Repository(config_, say)
-    try:
-        now = repository.reach() + copy.DRIFT
-        newest = next((each for each in listing.copies(repository.snapshots()) if each.taken <= now), None)
-        late = newest is None or now - newest.taken > OVERDUE + copy.DRIFT
-        last = f"the newest one is of {newest.taken:%Y-%m-%d %H:%M} UTC" if newest else "there is none"
-        reason = f"the copy of the database is overdue: {last}" if late else ""
-    except RepositoryError as error:
-        newest, reason = None, f"whether there are copies of the database can't be seen: {error}"
-    show({"newest": newest and newest.json(), "reason": reason})
-    with state.held(wanted.config.with_suffix(".state"), say) as known:
-        if reason:
-            say(f"copies: {reason}")
-            alarm.tell(config_, known, "overdue", reason)
-        else:
-            alarm.over(config_, known, "overdue")
-    return int(bool(reason))
 
 
 def told(config_: Config, wanted: argparse.Namespace) -> int:
@@ -92,18 +45,24 @@ def told(config_: Config, wanted: argparse.Namespace) -> int:
     return 0
 
 
-def elsewhere(module: str) -> Command:
+def elsewhere(module: str, code: int = 1) -> Command:
     """Return the command of a module that a server may not have: `run(config, wanted, say)` gives what to show.
 
-    Where that has a `reason`, it failed. It is imported when it is called: the daily copy does without.
+    Where that has a `reason`, it ends with `code`. It is imported when it is called: an alarm does without.
     """
 
     def run(config_: Config, wanted: argparse.Namespace) -> int:
         found = importlib.import_module(f"copies.{module}").run(config_, wanted, say)
         show(found)
-        return int(bool(found.get("reason")))
+        return code if found.get("reason") else 0
 
     return run
+
+
+def failures() -> tuple[type[BaseException], ...]:
+    """Return what a command may fail with, of which each says why: of other modules, once they are imported."""
+    modules = ((sys.modules.get(module), name) for module, name in FAILURES)
+    return AlarmError, ImportError, OSError, *(getattr(module, name) for module, name in modules if module)
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -113,9 +72,13 @@ def show(found: Mapping[str, Any]) -> None:
 
 FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
 COMMANDS: dict[str, tuple[Command, str, dict[str, Any]]] = {
-    "copy": (make, "make today's copy", {"--by-hand": {"action": "store_true", "help": "also where there is one"}}),
-    "list": (listed, "list the copies and the proofs that they restore", {}),
-    "check": (check, "tell when the copies are overdue", {}),
+    "copy": (
+        elsewhere("copy"),
+        "make today's copy",
+        {"--by-hand": {"action": "store_true", "help": "also where there is one"}},
+    ),
+    "list": (elsewhere("listing"), "list the copies and the proofs that they restore", {}),
+    "check": (elsewhere("check", OVERDUE), "tell when the copies are overdue", {}),
     "drill": (elsewhere("drill"), "prove that a copy restores", {"--copy": {"metavar": "ID"}}),
     "restore": (
         elsewhere("restore"),
@@ -142,6 +105,21 @@ COMMANDS: dict[str, tuple[Command, str, dict[str, Any]]] = {
 }
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let the signals that ask this program to end raise Interrupted, so that it ends what it started first."""
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        raise Interrupted(signal.Signals(number).name)
+
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     parser = argparse.ArgumentParser(prog="copies", description="Copies of a database, and proof that they restore.")
@@ -155,15 +133,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = parser.parse_args(arguments)
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of connections that are cut, which we do ourselves
     try:
-        with processes.interruptible():
+        with interruptible():
             code: int = wanted.run(config.read(wanted.config), wanted)
     except ConfigError as error:
         say(f"copies: {error}")
         return 2
-    except processes.Interrupted as error:
+    except Interrupted as error:
         say(f"copies: interrupted by {error}")
         return 1
-    except FAILURES as error:
+    except failures() as error:
         say(f"copies: {' '.join(str(error).split())}")
         return 1
     return code

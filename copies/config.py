@@ -7,13 +7,26 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from psycopg import pq
-
 REQUIRED = ("host", "dbname", "user", "password", "sslmode")
 """What must be said of a database: libpq would take something else for it than was meant."""
 
-VARIABLES = {each.keyword.decode(): each.envvar.decode() for each in pq.Conninfo.get_defaults() if each.envvar}
-"""The environment variable of each of libpq's parameters that have one."""
+VARIABLES = {
+    "application_name": "PGAPPNAME",
+    "channel_binding": "PGCHANNELBINDING",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "dbname": "PGDATABASE",
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "options": "PGOPTIONS",
+    "password": "PGPASSWORD",
+    "port": "PGPORT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "user": "PGUSER",
+}
+"""What may be said of a database: libpq's parameters, and the environment variable of each."""
 
 
 class ConfigError(Exception):
@@ -112,7 +125,7 @@ def check(parameters: Mapping[str, str], where: str) -> None:
             raise ConfigError(f"{where}{name} is missing")
     for name in parameters:
         if name not in VARIABLES:
-            raise ConfigError(f"{where}{name} is no parameter that libpq takes from its environment")
+            raise ConfigError(f"{where}{name} is no parameter that is known here")
 
 
 def variables(parameters: Mapping[str, str]) -> dict[str, str]:

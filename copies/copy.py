@@ -1,5 +1,6 @@
 """Making a copy: a dump and a record of what it holds, of one and the same snapshot of the database."""
 
+import argparse
 import datetime as dt
 import json
 import os
@@ -11,7 +12,8 @@ from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import Any
 
-from copies import config, listing, processes, record, retention
+from copies import alarm, config, listing, processes, record, retention, state
+from copies.alarm import AlarmError
 from copies.config import Config
 from copies.listing import DUMP, RECORD, Copy
 from copies.repository import LOCKED, Repository, RepositoryError, Say, Snapshot, stored
@@ -31,6 +33,26 @@ class CopyError(Exception):
 
 class _InTheWayError(CopyError):
     """Between our locks and pg_dump's somebody asked for one that excludes both: each would wait for the other."""
+
+
+def run(config: Config, wanted: argparse.Namespace, say: Say) -> dict[str, Any]:
+    """Make a copy, one process at a time, tell that what was wrong is over, and return what is told of the copy.
+
+    Raises:
+        CopyError, RepositoryError, psycopg.Error: there is none.
+    """
+    remembered = wanted.config.with_suffix(".state")
+    with state.held(wanted.config.with_suffix(".lock"), say):
+        with state.held(remembered, say) as known:
+            seen = known.get("repository") == config.repository.url
+        made = make(config, dt.datetime.now(dt.UTC), by_hand=wanted.by_hand, known=seen, say=say)
+        with state.held(remembered, say) as known:
+            known["repository"] = config.repository.url
+            try:
+                alarm.over(config, known, "job", "overdue")
+            except AlarmError as error:  # the next copy tells it
+                say(str(error))
+    return made.json()
 
 
 def make(config: Config, now: dt.datetime, *, by_hand: bool, known: bool, say: Say) -> Copy:

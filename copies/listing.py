@@ -4,12 +4,15 @@ A copy is two snapshots: the dump, and then the record of what it holds, whose t
 that has no record never counts.
 """
 
+import argparse
 import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from copies.repository import Snapshot
+from copies import evidence
+from copies.config import Config
+from copies.repository import MISSING, Repository, RepositoryError, Say, Snapshot
 
 DUMP, RECORD = "dump", "record"
 """The tags of the two, and the names of the file in each."""
@@ -62,6 +65,24 @@ class Copy:
 def moment(text: str) -> dt.datetime:
     """Return the time that a tag says."""
     return dt.datetime.strptime(text, MOMENT).replace(tzinfo=dt.UTC)
+
+
+def run(config: Config, _wanted: argparse.Namespace, say: Say) -> dict[str, Any]:
+    """Return the copies, and the proofs that they restore.
+
+    Raises:
+        RepositoryError: they can't be listed.
+    """
+    repository = Repository(config, say)
+    repository.reach()
+    try:
+        snapshots = repository.snapshots()
+    except RepositoryError as error:
+        if error.code != MISSING:
+            raise
+        snapshots = []  # the first copy makes it
+    proofs = evidence.listed(snapshots)
+    return {"copies": [each.json() for each in copies(snapshots)], "proofs": proofs}
 
 
 def copies(snapshots: Collection[Snapshot]) -> list[Copy]:

@@ -2,12 +2,9 @@
 
 import os
 import shutil
-import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import IO
 
 _FOREIGN = ("AWS_", "PG", "RESTIC_")
@@ -18,10 +15,6 @@ _PATIENCE = 3.0
 
 User = tuple[int, int]
 """A user's number, and that of his group."""
-
-
-class Interrupted(BaseException):
-    """A signal asks this program to end."""
 
 
 def start(
@@ -61,18 +54,3 @@ def end(process: "subprocess.Popen[bytes]") -> None:
             process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             continue
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let the signals that ask this program to end raise Interrupted, so that it ends what it started first."""
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        raise Interrupted(signal.Signals(number).name)
-
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from components.user_data.contents import HOST_KEY, PROGRAM, File, files
+from components.user_data.contents import HOST_KEY, File, born_with
 from components.user_data.server import OpsServer, RoleServer, Server
 
 LIMIT = 16_384
@@ -79,7 +79,7 @@ def compressed(text: str) -> bytes:
 
 
 def _document(server: Server) -> dict[str, Any]:
-    contents = {file.path: file for file in files(server) if not file.path.startswith(f"{PROGRAM}/")}
+    contents = {file.path: file for file in born_with(server)}
     # cloud-init's ssh module deletes the image's host keys, so it has to write ours too, after that. It derives
     # the public half, and makes no key of another kind.
     host_key = {"ed25519_private": contents.pop(HOST_KEY).content}

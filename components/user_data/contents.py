@@ -17,6 +17,10 @@ HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 PROGRAM = "/usr/local/lib/chat-tonic/copies"
 """Where an ops server has the program that makes copies: too large for user data, so `servers.apply` brings it."""
 
+BORN_WITH = ("__init__", "__main__", "alarm", "config", "state")
+"""The modules of it that an ops server has from its birth: those that tell that copies fail, which need Python only. So
+a server that nobody brought the rest does not fail in silence."""
+
 _STATIC = Path(__file__).with_name("static")
 _COPIES = Path(__file__).resolve().parents[2] / "copies"
 _SECRET = 0o600
@@ -110,6 +114,12 @@ def files(server: Server) -> tuple[File, ...]:
     if isinstance(server, OpsServer):
         made += [*_static("ops"), *_copies(server.copies)]
     return tuple(sorted(made, key=lambda file: file.path))
+
+
+def born_with(server: Server) -> tuple[File, ...]:
+    """Return those that it has from its birth."""
+    later = {file.path for file in _program()} - {f"{PROGRAM}/{module}.py" for module in BORN_WITH}
+    return tuple(file for file in files(server) if file.path not in later)
 
 
 def digest(server: Server) -> str:
@@ -287,6 +297,7 @@ def _configuration(copies: Copies, copied: Copied, ca_path: str) -> dict[str, ob
             "password": database.password,
             "sslmode": "verify-full",
             "sslrootcert": ca_path,
+            "connect_timeout": "30",
         },
         "repository": {
             "url": store.url,

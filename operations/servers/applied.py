@@ -2,9 +2,9 @@
 
 The stack's output `contents` has, by environment and role, a digest of what servers are to hold; `opsContents` that of
 an ops server which makes copies. The tag `applied` of the stack has the digests that servers were born with, or were
-given by `servers.apply` since. An ops server is not born with all: the program of the copies is only given. The tag
-`host-keys` has, by environment, the public SSH host key that all of them were given last, for while the next is on its
-way to them.
+given by `servers.apply` since. An ops server is not born with all: the rest of the copies' program is only given. The
+tag `host-keys` has, by environment, the public SSH host key that all of them were given last, for while the next is on
+its way to them.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping

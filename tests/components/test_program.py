@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from components import cost, settings
+from components.user_data.contents import BORN_WITH
 from operations import throwaway
 from sandbox.process import Tokens
 from tests.configuration import ROOT, change_platform, change_stack, copy_of_the_committed_files
@@ -289,7 +290,7 @@ def test_copies_are_the_copies_accounts_and_the_ops_servers_key_reaches_the_firs
     assert accesses == own | seconds
 
 
-def test_the_ops_server_is_born_with_what_copies_need_but_the_program_and_no_key_of_second_copies() -> None:
+def test_the_ops_server_is_born_with_what_tells_that_copies_fail_and_no_key_of_second_copies() -> None:
     program, inputs = committed("us-central")
     (metadata,) = named(program, "region-ops-server").inputs["metadatas"]
     text = gzip.decompress(base64.b64decode(metadata["userData"]))
@@ -308,6 +309,7 @@ def test_the_ops_server_is_born_with_what_copies_need_but_the_program_and_no_key
             "password": state["database-cluster"]["rootPassword"],
             "sslmode": "verify-full",
             "sslrootcert": "/etc/chat-tonic/copies/production.pem",
+            "connect_timeout": "30",
         },
         "repository": {
             "url": "s3:https://us-ord-1.storage.example/chat-tonic-us-prod-copies",
@@ -328,7 +330,9 @@ def test_the_ops_server_is_born_with_what_copies_need_but_the_program_and_no_key
     assert files["/etc/chat-tonic/copies/production.pem"] == CA_CERTIFICATE
     assert "/etc/chat-tonic/copies/bot-testing.json" in files
     assert not [path for path, content in files.items() if state["copies-second-key"]["secretKey"] in content]
-    assert not [path for path in files if path.startswith("/usr/local/lib/")]
+    assert {path for path in files if path.startswith("/usr/local/lib/")} == {
+        f"/usr/local/lib/chat-tonic/copies/{module}.py" for module in BORN_WITH
+    }
 
 
 def test_names_are_balanced_in_production_and_proxied_for_bots() -> None:

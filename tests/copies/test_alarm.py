@@ -1,16 +1,21 @@
 """The board and those on call are told once when something is wrong, and when it is over."""
 
 import datetime as dt
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from components.user_data.contents import BORN_WITH
 from copies import __main__ as program
 from tests.copies import place as places
 from tests.copies.place import Place
 from tests.operations.relay import USER, Relay
 
+BARE = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('copies', run_name='__main__')"
 BOARD, ON_CALL = "board@trello.example", "on-call@chat-tonic.example"
 
 
@@ -49,11 +54,11 @@ def told(relay: Relay) -> list[tuple[list[str], str]]:
 
 def test_an_overdue_copy_is_told_once_and_again_when_there_is_a_new_one(place: Place, relay: Relay) -> None:
     place.seed(dt.datetime.now(dt.UTC) - dt.timedelta(hours=26, minutes=1))
-    assert run(place, "check") == 1
+    assert run(place, "check") == 3
     [(recipients, subject)] = told(relay)
     assert recipients == [BOARD, ON_CALL]
     assert subject.startswith("[chat-tonic] us-central/production: the copy of the database is overdue: the newest one")
-    assert run(place, "check") == 1
+    assert run(place, "check") == 3
     assert told(relay) == []
     assert run(place, "copy") == 0
     [(recipients, subject)] = told(relay)
@@ -104,6 +109,25 @@ def test_a_store_that_can_not_be_asked_is_an_alarm(place: Place, relay: Relay) -
         alarm={"smtp": relay.url, "from": USER, "to": [BOARD]},
         repository={"url": f"s3:{place.proxy.url}/another"},
     )
-    assert run(place, "check") == 1
+    assert run(place, "check") == 3
     [(_, subject)] = told(relay)
     assert "can't be seen: the repository: there is no such bucket" in subject
+
+
+@pytest.mark.parametrize("job", ["copy", "check"])
+def test_a_server_that_nobody_brought_the_rest_of_the_program_tells_that_its_job_fails(
+    place: Place, relay: Relay, tmp_path: Path, job: str
+) -> None:
+    (tmp_path / "copies").mkdir()
+    for module in BORN_WITH:
+        shutil.copy(Path(program.__file__).with_name(f"{module}.py"), tmp_path / "copies")
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        bare = [sys.executable, "-I", "-S", "-c", BARE, str(tmp_path)]  # without psycopg, too
+        command = [*bare, "--config", str(place.config), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    failed = run(job)
+    assert (failed.returncode, failed.stderr) == (1, f"copies: No module named 'copies.{job}'\n")
+    assert run("alarm", "the copy fails").returncode == 0
+    assert told(relay) == [([BOARD, ON_CALL], "[chat-tonic] us-central/production: the copy fails")]

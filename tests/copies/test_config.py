@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg import pq
 
 from copies import __main__ as program
 from copies import config
@@ -72,6 +73,11 @@ def test_what_is_wrong_is_refused_by_its_key(
     assert f"{file}: " in printed.err
     assert said in printed.err
     assert "word" not in printed.err.replace("sslpassword", "")
+
+
+def test_every_parameter_of_a_database_is_one_of_libpqs() -> None:
+    known = {each.keyword.decode(): each.envvar and each.envvar.decode() for each in pq.Conninfo.get_defaults()}
+    assert config.VARIABLES.items() <= known.items()
 
 
 def test_a_file_that_is_not_there_or_no_json_is_said(tmp_path: Path) -> None:

@@ -125,9 +125,10 @@ def site(sandbox_checkout: Checkout) -> Site:
     )
     site = Site(sandbox_checkout)
     due = "test: servers hold what was configured before: ops; ./inv servers.apply test --sandbox\n"
-    assert due in site.good("up", "--yes")  # a server is born without the program of the copies
+    assert due in site.good("up", "--yes")  # a server is born without most of the program of the copies
     given = site.good("servers.apply", "--yes", "--role", "ops")
-    assert "/usr/local/lib/chat-tonic/copies/__main__.py" in given
+    assert "/usr/local/lib/chat-tonic/copies/copy.py" in given
+    assert "/usr/local/lib/chat-tonic/copies/alarm.py" not in given
     assert "/etc/" not in given
     return site
 

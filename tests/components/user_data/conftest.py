@@ -148,7 +148,6 @@ def bare_ops_server() -> user_data.OpsServer:
 @pytest.fixture(scope="session")
 def ops_server(bare_ops_server: user_data.OpsServer) -> user_data.OpsServer:
     # The managed service's authorities have RSA keys of this size.
-    authority = Authority("databases", rsa.generate_private_key(65537, 4096))
     databases = tuple(
         user_data.Copied(
             environment=environment,
@@ -159,7 +158,7 @@ def ops_server(bare_ops_server: user_data.OpsServer) -> user_data.OpsServer:
                 name="defaultdb",
                 user="akmadmin",
                 password=f"database-password-{number}",
-                ca_cert=authority.certificate,
+                ca_cert=Authority("databases", rsa.generate_private_key(65537, 4096)).certificate,
             ),
             store=user_data.Store(
                 url=f"s3:https://us-ord-1.linodeobjects.com/chat-tonic-us-{environment}-copies",
