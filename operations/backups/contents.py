@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from operations.project import Project
 SHOWN = "%Y-%m-%d %H:%M:%S UTC"
 OF_ROWS = frozenset({"tables", "sequences", "contents of large objects"})
 """Sections of a record that differ with every row."""
+DRIFT = dt.timedelta(minutes=10)
+"""How far the clocks of those who copy may be ahead."""
 _CERTIFICATE = "other-ca.pem"
 
 
@@ -120,6 +122,11 @@ class Contents:
             played = sandbox.data(self.project.root, say).databases[label]
             parameters |= {"hostaddr": played.hostaddr, "port": str(played.port), "sslmode": played.sslmode}
         return Private(json.dumps(parameters), {_CERTIFICATE: found["ca_cert"]})
+
+
+def past(copies: Iterable[Mapping[str, Any]], now: dt.datetime) -> list[Mapping[str, Any]]:
+    """Return the copies but those of a time to come: a clock was wrong, or somebody would have them be the newest."""
+    return [each for each in copies if dt.datetime.fromisoformat(each["taken"]) <= now + DRIFT]
 
 
 def rows(record: Mapping[str, Any]) -> dict[str, int]:

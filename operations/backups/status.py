@@ -18,6 +18,7 @@ from components.settings import Stack
 from operations import clouds, engine, runs, sandbox, stacks
 from operations.alarms import Job
 from operations.backups import reach, second
+from operations.backups.contents import past
 from operations.environments.report import length
 from operations.errors import Failed, Refused
 from operations.incidents import Incident
@@ -35,8 +36,6 @@ PROVED, PROVED_SOON = dt.timedelta(days=180), dt.timedelta(days=150)
 
 _DATABASE = "linode:index/databasePostgresqlV2:DatabasePostgresqlV2"
 _SNAPSHOT = "take a snapshot of it in Linode's Cloud Manager"
-_DRIFT = dt.timedelta(minutes=10)
-"""What was taken later than this from now was taken by a clock that is wrong, and is no newest copy."""
 _SUPPORT = "ask Linode's support why there are no backups"
 _STYLES = {GOOD: "", WARNING: "yellow", OVERDUE: "red"}
 
@@ -185,7 +184,7 @@ class _Look:
         except Failed as error:
             yield replace(copies, state=OVERDUE, says=str(error), do=self._task("servers.list"))
         else:
-            known = _past(found["copies"], now)
+            known = past(found["copies"], now)
             more = f"find out what deleted copies (docs/security.md, After a theft); {bring} has others"
             kept = self._stack.copies.kept if self._stack.copies else 0
             wanted = expected(kept, self._copied_since(settings.label, born), now)
@@ -198,7 +197,7 @@ class _Look:
         except (Failed, Refused) as error:
             yield replace(again, state=OVERDUE, says=f"they can't be listed: {error.message}")
         else:
-            yield judged(_counted(again, _past(brought, now)), born, now, WEEKLY)
+            yield judged(_counted(again, past(brought, now)), born, now, WEEKLY)
 
     def _copied_since(self, environment: str, born: dt.datetime | None) -> dt.datetime | None:
         """Return since when an environment's database has copies: both it and their bucket were there."""
@@ -254,10 +253,6 @@ def judged(
     else:
         says = f"none yet: it is {length(age)} old itself" if state == GOOD else "there is none"
     return replace(row, state=state, says=", ".join(filter(None, (says, row.says))))
-
-
-def _past(copies: Sequence[Mapping[str, Any]], now: dt.datetime) -> list[Mapping[str, Any]]:
-    return [each for each in copies if dt.datetime.fromisoformat(each["taken"]) <= now + _DRIFT]
 
 
 def _counted(row: Row, copies: Sequence[Mapping[str, Any]]) -> Row:

@@ -1,5 +1,6 @@
 """The last copies of a stack's databases, and new databases that get them back."""
 
+import datetime as dt
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from components import labels
 from components.settings import Stack
 from operations import clouds, engine
 from operations.backups import reach
-from operations.backups.contents import Contents
+from operations.backups.contents import Contents, past
 from operations.console import say
 from operations.errors import Failed, Refused
 from operations.project import Project
@@ -38,7 +39,8 @@ def newest(project: Project, stack: Stack) -> dict[str, Mapping[str, Any]]:
         Failed: they can't be listed.
     """
     program = reach.program(project, stack)
-    known = {each: Contents(project, stack, each, program).copies() for each in environments(stack)}
+    now = dt.datetime.now(dt.UTC)  # the clock by which copies are made
+    known = {each: past(Contents(project, stack, each, program).copies(), now) for each in environments(stack)}
     if lacking := [environment for environment, copies in known.items() if not copies]:
         raise Refused(
             f"{project.stack}: there is no copy of {', '.join(lacking)} that could be restored; "

@@ -15,7 +15,7 @@ import requests
 
 from components import settings
 from operations import engine, sandbox
-from operations.backups import reach, status
+from operations.backups import contents, reach, status
 from operations.backups.status import GOOD, OVERDUE, PROVED, PROVED_SOON, WARNING, Row
 from operations.project import Project
 from sandbox import machines, process
@@ -243,6 +243,11 @@ def test_copies_of_fewer_days_than_there_should_be_are_overdue_however_new_the_n
     row = status.complete(Row("a", "b", "c", says="new"), copies, status.expected(30, NOW - age * DAY, NOW), "look")
     told = (f"of {days} days, and there should be {min(30, age - 1)}: new", "look") if state == OVERDUE else ("new", "")
     assert (row.state, (row.says, row.do)) == (state, told)
+
+
+def test_a_copy_of_a_time_to_come_is_not_the_newest() -> None:
+    days = [{"taken": f"{NOW + day * DAY:%Y-%m-%dT%H:%M:%SZ}"} for day in (400, 1, 0, -1)]
+    assert contents.past(days, NOW) == days[2:]
 
 
 @pytest.mark.parametrize(("days", "state"), [(150, GOOD), (151, WARNING), (180, WARNING), (181, OVERDUE)])
