@@ -17,7 +17,7 @@ from components import labels, settings
 from components.settings import STACK_KEY, Stack
 from components.topology import Database
 from operations import console, edits, engine, guards, runs, stacks, updates
-from operations.backups import contents, writers
+from operations.backups import contents, reach, writers
 from operations.backups.contents import SHOWN, Contents
 from operations.console import say
 from operations.errors import Failed, NotBegun, Refused
@@ -206,7 +206,27 @@ def restore(root: Path, wanted: str, asked: Asked) -> int:
     except Exit:
         say(f"{site.name}: not finished. `{site.task} {option}` goes on, `{site.task} --back` goes back.")
         raise
+    _copy(site)
     return 0
+
+
+def _copy(site: _Site) -> None:
+    """Make a copy of the database that serves now, which has none yet.
+
+    Raises:
+        Failed: there is none; the restore is done all the same.
+    """
+    if site.environment not in reach.environments(site.project, site.stack):
+        return
+    try:
+        site = site.read(site.root, site.project.stack, site.asked)  # what serves now
+        made = reach.program(site.project, site.stack)(site.environment, "copy", "--by-hand").found
+    except (Failed, Refused) as error:
+        again = f"{site.project.task('backups.copy')} --environment {site.environment}"
+        raise Failed(
+            f"{site.name}: it is restored and serves, but has no copy yet: {error.message}; `{again}` makes one"
+        ) from None
+    say(f"{site.name}: {site.label(site.database.serves)} has a copy of its own, {made['id']}")
 
 
 def _begin(site: _Site, source: Source) -> tuple[_Site, Journal]:
@@ -273,6 +293,12 @@ def _go_on(site: _Site, journal: Journal) -> None:
         Failed: a step failed.
     """
     if site.database.serves == journal.old:
+        deployed = (engine.outputs(site.project).get("databases") or {}).get(site.environment) or {}
+        if deployed.get("serving") == journal.new:  # an older file: what would be cleared is what customers wrote
+            raise Refused(
+                f"{site.name}: {site.label(journal.new)} serves, and {site.key} says {journal.old}: the file is older "
+                f"than what runs. Write `serving: {journal.new}` there, and repeat it"
+            )
         was_there = site.has(journal.new)
         site.up(yes=site.asked.yes)
         held = Contents.of(site.project, site.stack, site.environment)

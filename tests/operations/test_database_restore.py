@@ -203,10 +203,20 @@ def test_a_copy_fills_a_new_database_wherever_the_run_was_cut_off(site: Site, ex
     site.ask(OLD, "insert into rooms values (0)")
     for step in STEPS if exhaustive else STEPS[1:2]:
         site.restore_until(step, "--copy", copied[1])
-    assert f"going on with {NEW}, of the copy {copied[1]}" in site.restore("--copy", copied[1])
+    said = site.restore("--copy", copied[1])
+    assert f"going on with {NEW}, of the copy {copied[1]}" in said
+    made = re.search(f"{NEW} has a copy of its own, ([0-9a-f]+)", said)
+    assert made
+    assert made[1] != copied[1]
     assert site.ask(NEW, "select count(*), sum(number) from rooms") == [(1000, 500_500)]
     assert site.ask(OLD, "select count(*), sum(number) from rooms") == [(1001, 500_500)]
     assert site.serves(NEW)
     ended = site.task("backups.restore", "--yes", "--at", site.moment())
     assert ended.code == 2
     assert f"{NEW} is there, of the copy {copied[1]}." in ended.errors
+
+    change_stack(site.checkout.root, "test", {f"{DATABASE_KEY}.serving": 1})  # as a file of before
+    ended = site.task("backups.restore", "--yes", "--copy", copied[1])
+    assert ended.code == 2
+    assert f"{NEW} serves, and " in ended.errors
+    assert site.ask(NEW, "select count(*) from rooms") == [(1000,)]
