@@ -26,7 +26,7 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 CREATE, UPDATE, REPLACE, DELETE, SAME = "create", "update", "replace", "delete", "same"
 CHANGES = (CREATE, UPDATE, REPLACE, DELETE)
 
-_PROGRAM = ("*.yaml", "__main__.py", "components/**/*")
+_PROGRAM = ("*.yaml", "__main__.py", "components/**/*", "copies/*.py")
 """What a plan is made of besides the state, as patterns in the checkout."""
 
 
