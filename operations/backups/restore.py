@@ -309,6 +309,8 @@ def _go_on(site: _Site, journal: Journal) -> None:
         if held and (changed := held.differences(journal.new, record)):
             raise Failed(f"{site.name}: somebody writes into {site.label(journal.new)}: {'; '.join(changed)}")
         site = site.written(serving=journal.new)
+    else:  # a server that rebooted since a run was cut off here has started its own again
+        writers.stop(site.project, site.stack, site.environment)
     site.up(yes=True)
     writers.start(site.project, site.stack, site.environment, f"{site.task} {journal.source.option}")
     say(f"{site.name}: {site.label(journal.new)} serves, of {journal.source}")
@@ -358,6 +360,7 @@ def _go_back(site: _Site) -> None:
         site.agree(f"have {site.label(journal.old)} serve again?{lost}")
         if is_cut_over:
             writers.stop(site.project, site.stack, site.environment)
+        updates.settle(site.project)  # the making of the new one may have been cut off
         generations = [journal.old, *([journal.new] if site.has(journal.new) else [])]
         site = site.written(generations=generations, serving=journal.old, forks=None, restored=None)
     site.up(yes=site.asked.yes if journal is None else True)
