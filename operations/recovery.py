@@ -20,6 +20,7 @@ from operations.clouds import Found
 from operations.errors import Failed, Refused
 from operations.plans import UNKNOWN
 from operations.project import Project
+from operations.servers import kept
 
 Say = Callable[[str], None]
 Resource = dict[str, Any]
@@ -379,8 +380,8 @@ def _by_key(found: Iterable[Found]) -> dict[tuple[str, str], list[Found]]:
 
 
 def _unknown(project: Project, types: Iterable[str] | None = None) -> list[Found]:
-    """Return what exists, and neither a state nor the note of what is superseded knows."""
-    found = without_stack(project, _census(project, types))
+    """Return what exists, and neither a state nor the note of what is superseded knows; without servers kept."""
+    found = without_stack(project, kept.without(_census(project, types)))
     known = _superseded(project) if any(not clouds.KINDS[each.type].readable for each in found) else {}
     return [each for each in found if each.id not in known.get(each.type, ())]
 

@@ -16,7 +16,7 @@ from operations.errors import Failed, NotBegun, Refused
 from operations.guards import Asked
 from operations.project import Project
 from operations.recovery import Stray
-from operations.servers import applied, windows
+from operations.servers import applied, kept, windows
 
 PRODUCTION = "production"
 NAMED = 12
@@ -155,7 +155,12 @@ def empty(project: Project, *, yes: bool) -> int:
         Refused, Failed.
     """
     settle(project)
-    return _destroy(project, yes=yes)
+    if code := _destroy(project, yes=yes):
+        return code
+    for each in clouds.census(clouds.connect(project), [guards.SERVER]):
+        if kept.is_kept(each.body, project.stack):
+            say(f"{each.key}: it was replaced by a restore, and stays, off and billed: delete it at its cloud")
+    return 0
 
 
 def settle(project: Project) -> None:

@@ -14,6 +14,7 @@ T = TypeVar("T")
 Body = Mapping[str, Any]
 OFFLINE, RUNNING = "offline", "running"
 _RESTORING = "restoring"
+_TAKEN_NOW = frozenset({"pending", "running", "needsPostProcessing"})
 _PATH = "/linode/instances"
 _BUSY, _REFUSED = "Linode busy.", 400
 
@@ -25,6 +26,14 @@ class Waits:
     asks: float = 5.0
     moment: float = 900.0  # to be made, to boot, to go off
     restore: float = 6 * 3_600.0
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The disks of a server that a restore deletes, by id, and how many take their place."""
+
+    old: frozenset[int]
+    new: int
 
 
 QUICK = Waits(asks=0.2, moment=60.0, restore=60.0)
@@ -92,24 +101,32 @@ class Linodes:
         """Return the ids of a server's disks."""
         return [each["id"] for each in self._disks(identity)]
 
-    def is_filled(self, identity: int, over: int) -> bool:
-        """Whether a server has all of its disks, and not the one that they are restored over."""
+    def is_filled(self, identity: int, exchange: Exchange) -> bool:
+        """Whether a server has all of its new disks, and none of the old: Linode makes and deletes one at a time."""
         disks = self._disks(identity)
-        is_new = bool(disks) and over not in [each["id"] for each in disks]
+        is_new = len(disks) >= exchange.new and exchange.old.isdisjoint(each["id"] for each in disks)
         is_ready = all(each["status"] == "ready" for each in disks)
-        return is_new and is_ready and self.get(identity)["status"] != _RESTORING
+        return is_new and is_ready and not self._is_restoring(identity)
 
-    def restore(self, source: int, backup: int, target: int, over: int) -> None:
+    def is_begun(self, identity: int, exchange: Exchange) -> bool:
+        """Whether a server's disks are being restored, or are."""
+        return self._is_restoring(identity) or self.is_filled(identity, exchange)
+
+    def is_backed_up_now(self, identity: int) -> bool:
+        """Whether a backup of a server is being taken, while which nothing can be restored to it."""
+        return any(each["status"] in _TAKEN_NOW for each in self.backups(identity))
+
+    def restore(self, source: int, backup: int, target: int, exchange: Exchange) -> None:
         """Have a backup's disks take the place of all that a server has, and wait until they are there.
 
         Where that was asked for already, by a run that was cut off, it is only waited for.
         """
-        if self.get(target)["status"] != _RESTORING and not self.is_filled(target, over):
+        if not self.is_begun(target, exchange):
             self.shut_down(target)
             given = {"linode_id": target, "overwrite": True}
             self._post(f"{_PATH}/{source}/backups/{backup}/restore", f"backup {backup} can't be restored", given)
         text = f"backup {backup} is not restored to server {target}"
-        self._wait(lambda: self.is_filled(target, over), self.waits.restore, text)
+        self._wait(lambda: self.is_filled(target, exchange), self.waits.restore, text)
 
     def guard(self, identity: int, firewall: int) -> int:
         """Put a server behind a firewall, unless it is there already; return the id of its device."""
@@ -144,6 +161,9 @@ class Linodes:
         text = f"server {identity} is not {status}"
         self._wait(lambda: self.get(identity)["status"] == status, self.waits.moment, text)
         return self.get(identity)
+
+    def _is_restoring(self, identity: int) -> bool:
+        return bool(self.get(identity)["status"] == _RESTORING)
 
     def _get(self, path: str) -> Body:
         found: Body = self._do(f"Linode does not answer {path}", lambda: self.client.get(path))

@@ -112,15 +112,24 @@ def _case(fleet: Fleet, asked: Asked) -> Case:
     if asked.server not in labels:
         raise Refused(f"{project.stack}: it has no server '{asked.server}'; {reference.nearest(asked.server, labels)}")
     resources = [each for each in engine.resources(project) if not each.get("delete")]
-    (resource,) = (
-        each for each in resources if each["type"] == guards.SERVER and each["inputs"].get("label") == asked.server
+    resource = next(
+        (each for each in resources if each["type"] == guards.SERVER and each["inputs"].get("label") == asked.server),
+        None,
     )
-    (device,) = (
-        each
-        for each in resources
-        if each["type"] == kept.DEVICE
-        and (each["inputs"]["entityType"], int(each["inputs"]["entityId"])) == ("linode", int(resource["id"]))
+    device = next(
+        (
+            each
+            for each in resources
+            if each["type"] == kept.DEVICE
+            and resource
+            and (each["inputs"]["entityType"], int(each["inputs"]["entityId"])) == ("linode", int(resource["id"]))
+        ),
+        None,
     )
+    if resource is None or device is None:
+        raise Refused(
+            f"{asked.server}: the state lacks it, or its place behind its firewall; `{project.task('up')}` first"
+        )
     node = next(
         (each["urn"] for each in resources if each["type"] == _NODE and each["inputs"]["label"] == asked.server), None
     )
@@ -147,7 +156,7 @@ def _case(fleet: Fleet, asked: Asked) -> Case:
     wanted = asked.backup or (journal.backup if journal else None)
     if journal and journal.backup != wanted and (is_moved or source["label"] != asked.server):
         raise Refused(f"{asked.server}: backup {journal.backup} took its place already; go on without --backup")
-    if not (journal and journal.backup == wanted and journal.over is not None):
+    if not (journal and journal.backup == wanted and journal.exchange):
         named = {**source, "label": asked.server}
         room = linodes.room(str(source["type"] if asked.in_place else resource["inputs"]["type"]))
         wanted = choose(linodes.backups(source["id"]), wanted, named, room)["id"]

@@ -13,21 +13,22 @@ from typing import Any
 from components import catalog, user_data
 from operations import engine, recovery, updates
 from operations.console import say
-from operations.errors import Failed
+from operations.errors import Failed, Refused
 from operations.project import Project
 from operations.recovery import Moved
 from operations.servers import apply as applying
 from operations.servers import fleet as fleets
 from operations.servers import kept, reach, rolling
 from operations.servers.fleet import Fleet, Member
-from operations.servers.linodes import Body, Linodes
+from operations.servers.linodes import OFFLINE, Body, Exchange, Linodes
 from operations.servers.nodes import DRAIN, Nodes
 from operations.servers.remote import ScriptError, Unreachable
 from operations.servers.roll import BORN_WITHIN, Retirement
 from operations.servers.rolling import Roll
 
-BESIDE, IN_PLACE, OVER = "restore", "restore-in-place", "restore-over"
-"""Tags of the server whose backup is restored: how, with the backup's id; and over which disk, with its id or 0."""
+BESIDE, IN_PLACE = "restore", "restore-in-place"
+OVER, DISKS = "restore-over", "restore-disks"
+"""Tags of the server whose backup is restored: how, with the backup's id; over which disks; how many it has."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,25 @@ class Journal:
 
     backup: int
     in_place: bool
-    over: int | None
+    exchange: Exchange | None
 
     @classmethod
     def of(cls, tags: Iterable[str]) -> "Journal | None":
-        """Return what tags say, or None where nothing is under way."""
-        said = dict(tag.split(":", 1) for tag in tags if ":" in tag)
+        """Return what tags say, or None where nothing is under way.
+
+        Raises:
+            Refused: somebody wrote one by hand.
+        """
+        said: dict[str, list[int]] = {}
+        for tag in _of_journal(tags):
+            name, _, number = tag.partition(":")
+            if not number.isdecimal():
+                raise Refused(f"tag '{tag}': it is not of a restore, which says a number; take it off at Linode")
+            said.setdefault(name, []).append(int(number))
         for how in (BESIDE, IN_PLACE):
             if how in said:
-                return cls(int(said[how]), how == IN_PLACE, int(said[OVER]) if OVER in said else None)
+                exchange = Exchange(frozenset(said.get(OVER, ())), said[DISKS][0]) if DISKS in said else None
+                return cls(said[how][0], how == IN_PLACE, exchange)
         return None
 
 
@@ -129,18 +140,39 @@ def replacement(case: Case, agreed: updates.Agreed) -> int:
 
 
 def in_place(case: Case) -> int:
-    """Restore over the server itself; return the exit code."""
-    _note(case, IN_PLACE)
-    over = _over(case, case.source["id"])
-    if not case.linodes.is_filled(case.source["id"], over):
+    """Restore over the server itself; return the exit code.
+
+    Raises:
+        Refused: a backup of it is being taken; nothing was changed.
+        Failed: a step failed.
+    """
+    target, journal = case.source["id"], Journal.of(case.linodes.get(case.source["id"])["tags"])
+    exchange = journal.exchange if journal and journal.backup == case.backup else None
+    if not (exchange and case.linodes.is_begun(target, exchange)):
+        if case.linodes.is_backed_up_now(target):
+            raise Refused(f"{case.label}: a backup of it is being taken, so none can be restored; repeat it after that")
+        _note(case, IN_PLACE)
+        _exchange(case, target)
         _take_out(case)
-    _fill(case, case.source["id"])
+    try:
+        _fill(case, target)
+    except Failed:
+        _serve_again(case, target)
+        raise
     case.linodes.boot(case.source["id"])
     if code := _put_back(case.fleet):
         return code
     _close(case)
     say(f"{case.label}: restored")
     return 0
+
+
+def _serve_again(case: Case, target: int) -> None:
+    """Boot a server whose disks are the old ones still, for the restore over it was refused."""
+    if _exchange(case, target).old == {*case.linodes.disks(target)} and case.linodes.get(target)["status"] == OFFLINE:
+        case.linodes.boot(target)
+        again = f"`{case.project.task('servers.apply')}` puts it back into its balancer"
+        say(f"{case.label}: nothing on its disks was changed, and it runs again; {again}")
 
 
 def _note(case: Case, how: str) -> None:
@@ -157,7 +189,7 @@ def _close(case: Case, *add: str) -> None:
 
 
 def _of_journal(tags: Iterable[str]) -> list[str]:
-    return [tag for tag in tags if tag.partition(":")[0] in (BESIDE, IN_PLACE, OVER)]
+    return [tag for tag in tags if tag.partition(":")[0] in (BESIDE, IN_PLACE, OVER, DISKS)]
 
 
 def _made(case: Case) -> Body:
@@ -190,20 +222,23 @@ def _made(case: Case) -> Body:
     return made
 
 
-def _over(case: Case, target: int) -> int:
-    """Return the disk that is restored over, 0 for none; once it is gone, and others are there, that is done."""
+def _exchange(case: Case, target: int) -> Exchange:
+    """Return which disks give way to how many, as it was before any did: noted at the cloud, for a run to go on."""
     journal = Journal.of(case.linodes.get(case.source["id"])["tags"])
-    if journal and journal.over is not None:
-        return journal.over
-    over = next(iter(case.linodes.disks(target)), 0)
-    case.linodes.tag(case.source["id"], f"{OVER}:{over}")
-    return over
+    if journal and journal.exchange:
+        return journal.exchange
+    backups = {each["id"]: each for each in case.linodes.backups(case.source["id"])}
+    if case.backup not in backups:
+        raise Failed(f"{case.label}: backup {case.backup} is gone by now; `--backup ID` takes another")
+    exchange = Exchange(frozenset(case.linodes.disks(target)), len(backups[case.backup]["disks"]))
+    case.linodes.tag(case.source["id"], f"{DISKS}:{exchange.new}", *(f"{OVER}:{each}" for each in exchange.old))
+    return exchange
 
 
 def _fill(case: Case, target: int) -> None:
     """Restore the backup to a server, unless that is done."""
     say(f"{case.label}: restoring backup {case.backup} to server {target}, which takes a while")
-    case.linodes.restore(case.source["id"], case.backup, target, _over(case, target))
+    case.linodes.restore(case.source["id"], case.backup, target, _exchange(case, target))
 
 
 def _admit_to_databases(case: Case, new: Body) -> None:

@@ -19,6 +19,8 @@ from operations import engine, sandbox, updates
 from operations.errors import Refused
 from operations.project import Project
 from operations.servers import restore, windows
+from operations.servers.linodes import Exchange, Linodes
+from operations.servers.restoring import Journal
 from operations.updates import Agreed
 from sandbox import machines, process
 from sandbox.machines import Endpoint
@@ -328,6 +330,31 @@ def test_nothing_is_begun_beside_another_run_of_the_stack(site: Site) -> None:
     assert ended.code == 1
     assert "test: it is locked by ops@" in ended.errors
     assert site.servers() == before
+
+
+def test_a_journal_that_somebody_wrote_is_refused() -> None:
+    own = ["role:api", "restore:7", "restore-disks:2", "restore-over:3", "restore-over:4"]
+    assert Journal.of(own) == Journal(7, in_place=False, exchange=Exchange(frozenset({3, 4}), 2))
+    assert Journal.of(["restore-in-place:7"]) == Journal(7, in_place=True, exchange=None)
+    with pytest.raises(Refused, match="tag 'restore:tonight': it is not of a restore"):
+        Journal.of(["restore:tonight"])
+
+
+@pytest.mark.parametrize(
+    ("disks", "filled"), [([4], False), ([4, 9], False), ([9], False), ([8, 9], True), ([7, 8, 9], True)]
+)
+def test_a_restore_is_done_when_every_old_disk_is_gone_and_every_new_one_is_there(
+    disks: list[int], *, filled: bool
+) -> None:
+    class Cloud(Linodes):
+        def get(self, identity: int) -> Body:
+            return {"id": identity, "status": "offline"}
+
+        def _disks(self, identity: int) -> list[Body]:
+            return [{"id": each, "of": identity, "status": "ready"} for each in disks]
+
+    client = linode_api4.LinodeClient("none", base_url="http://127.0.0.1:9")
+    assert Cloud(client).is_filled(1, Exchange(frozenset({3, 4}), 2)) is filled
 
 
 SERVER = {"label": API[0], "region": "us-central"}
