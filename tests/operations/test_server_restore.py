@@ -283,6 +283,12 @@ def test_a_server_is_restored_over_itself_once_its_name_is_typed(site: Site) -> 
     terminal.type(f"{API[1]}{ENTER}")
     assert terminal.end() == 2
     assert site.note(API[0]) == "after"
+    site.faults({"what": "error", "where": "POST /v4/linode/instances/*/restore", "status": 400})
+    refused = site.task("servers.restore", API[0], "--in-place", "--yes")
+    site.faults()
+    assert refused.code == 1
+    assert f"{API[0]}: nothing on its disks was changed, and it runs again; `./inv servers.apply test" in refused.errors
+    assert site.servers()[API[0]]["status"] == "running"
     with Load(site.balancer, clients=1) as load:
         assert site.cut_off(*arguments, "--yes", after="POST /v4/linode/instances/*/restore")
         site.good("servers.restore", API[0], "--in-place", "--yes")
@@ -330,6 +336,12 @@ def test_nothing_is_begun_beside_another_run_of_the_stack(site: Site) -> None:
     assert ended.code == 1
     assert "test: it is locked by ops@" in ended.errors
     assert site.servers() == before
+
+
+def test_a_server_that_was_replaced_outlives_its_stack_and_is_named(site: Site) -> None:
+    (was,) = (label for label in site.servers() if label.startswith(f"{API[0]}-was-"))
+    assert f"{was}: it was replaced by a restore, and stays" in site.good("destroy", "--yes")
+    assert was in site.servers()
 
 
 def test_a_journal_that_somebody_wrote_is_refused() -> None:
