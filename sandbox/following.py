@@ -7,8 +7,6 @@ import http.client
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -72,15 +70,7 @@ def start(folder: Path, follower: Follower, within: float, is_ready: Callable[[C
         began = log.tell()
         started = None
         if not locks.is_held(folder / follower.lock):
-            command = [sys.executable, "-m", follower.module, str(folder.resolve())]
-            started = subprocess.Popen(
-                command,
-                cwd=Path(__file__).parent.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            started = process.spawn(follower.module, [str(folder.resolve())], log)
     until = time.monotonic() + within
     try:
         control = Control(folder)

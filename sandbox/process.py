@@ -119,17 +119,9 @@ def start(folder: Path, zones: Sequence[str] = (), latency: float = 0.0) -> Runn
         stop(folder)
     elif found:
         return found
-    command = [sys.executable, "-m", "sandbox", str(folder.resolve()), "--latency", str(latency)]
     with locks.open_private(folder / "sandbox.log", os.O_APPEND) as log:
         began = log.tell()
-        process = subprocess.Popen(
-            command,
-            cwd=Path(__file__).parent.parent,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        process = spawn("sandbox", [str(folder.resolve()), "--latency", str(latency)], log)
     until = time.monotonic() + READY_WITHIN
     while time.monotonic() < until:
         found = status(folder)
@@ -143,6 +135,18 @@ def start(folder: Path, zones: Sequence[str] = (), latency: float = 0.0) -> Runn
         time.sleep(0.02)
     process.kill()
     raise SandboxError(f"the sandbox does not listen after {READY_WITHIN:.0f} s: see {folder / 'sandbox.log'}")
+
+
+def spawn(module: str, arguments: Sequence[str], log: IO[Any]) -> "subprocess.Popen[bytes]":
+    """Starts a module as a process that outlives this one, and writes to a log."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=Path(__file__).parent.parent,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
 
 
 def status(folder: Path) -> Running | None:

@@ -1,6 +1,7 @@
 """Configuration folders for tests: the committed files, copied and changed key by key."""
 
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,13 @@ def copy_of_the_committed_files(folder: Path) -> Path:
     for path in (ROOT / "platform.yaml", *(ROOT / f"Pulumi.{stack}.yaml" for stack in STACKS)):
         shutil.copy(path, folder)
     return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a checkout, as nobody; return what it prints."""
+    nobody = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
+    ended = subprocess.run(["git", *nobody, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return ended.stdout.strip()
 
 
 def change_platform(folder: Path, changes: Mapping[str, Any]) -> None:

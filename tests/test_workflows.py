@@ -14,7 +14,7 @@ import yaml
 
 from components import settings
 from operations.backups import second
-from tests.configuration import REMOVED, ROOT, change_platform, change_stack
+from tests.configuration import REMOVED, ROOT, change_platform, change_stack, git
 from tests.operations.checkout import COPIED, LINKED, Checkout, sandboxed
 from tests.programs import put_python
 from toolchain import tools
@@ -173,17 +173,7 @@ def test_a_task_runs_on_the_sandbox(small: Checkout, line: str) -> None:
             (small.root / settings.stack_file(stack)).unlink()
         git(small.root, "init", "--quiet")
         git(small.root, "add", *COPIED, "platform.yaml", "Pulumi.test.yaml", *LINKED)
-        git(
-            small.root,
-            "-c",
-            "user.name=nobody",
-            "-c",
-            "user.email=nobody@localhost",
-            "commit",
-            "--quiet",
-            "-m",
-            "Begin",
-        )
+        git(small.root, "commit", "--quiet", "-m", "Begin")
         change_stack(small.root, "test", {"admin_sources": ["203.0.113.0/25"]})
         base = git(small.root, "rev-parse", "HEAD")
         words = [base if word == '"$BASE"' else word for word in words]
@@ -191,10 +181,6 @@ def test_a_task_runs_on_the_sandbox(small: Checkout, line: str) -> None:
     assert ended.code == 0, ended.output + ended.errors
     if "--summary" in words:
         assert "203.0.113.0/25" in (small.root / words[words.index("--summary") + 1]).read_text()
-
-
-def git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
 
 # Answers as `gh` does, from a file: pull requests, comments, the preview; notes what it is asked to write.

@@ -11,16 +11,10 @@ import pytest
 
 from operations import sandbox
 from sandbox import process
-from tests.configuration import REMOVED, ROOT, change_platform, change_stack
+from tests.configuration import REMOVED, ROOT, change_platform, change_stack, git
 from tests.operations.checkout import Checkout, sandboxed
 
 GROUPS = "environments.internal.groups"
-NOBODY = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
-
-
-def git(checkout: Checkout, *arguments: str) -> str:
-    ended = subprocess.run(["git", *NOBODY, *arguments], cwd=checkout.root, capture_output=True, text=True, check=True)
-    return ended.stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +29,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
             (checkout.root / f"Pulumi.{stack}.yaml").unlink()
         copy_stack(checkout, "leaving")
         shutil.copy(ROOT / ".gitignore", checkout.root)
-        git(checkout, "init", "--quiet", "--initial-branch", "main")
+        git(checkout.root, "init", "--quiet", "--initial-branch", "main")
         change_stack(checkout.root, "test", {"region": "us-nowhere"})
-        git(checkout, "add", ".")
-        git(checkout, "commit", "--quiet", "--message", "wrong")
+        git(checkout.root, "add", ".")
+        git(checkout.root, "commit", "--quiet", "--message", "wrong")
         change_stack(checkout.root, "test", {"region": "us-central"})
-        git(checkout, "commit", "--quiet", "--all", "--message", "right")
+        git(checkout.root, "commit", "--quiet", "--all", "--message", "right")
         yield checkout
 
 
@@ -52,7 +46,7 @@ def copy_stack(checkout: Checkout, name: str) -> None:
 def is_clean(checkout: Checkout) -> bool:
     """Whether nothing of a base is left: no folder, no work tree, and nothing in the checkout's own sandbox."""
     left = list(Path(checkout.environment["TMPDIR"]).glob("chat-tonic-base-*"))
-    trees = git(checkout, "worktree", "list", "--porcelain").count("worktree ")
+    trees = git(checkout.root, "worktree", "list", "--porcelain").count("worktree ")
     return not left and trees == 1 and not (checkout.root / sandbox.FOLDER).exists()
 
 
@@ -65,7 +59,7 @@ def test_a_base_that_is_none_or_wrong_is_said_and_nothing_is_left(repository: Ch
     file = repository.folder / "wrong.md"
     ended = repository.run("preview", "test", "--sandbox", "--base", "HEAD~1", "--summary", str(file))
     assert ended.code == 1
-    base = f"HEAD~1 ({git(repository, 'rev-parse', 'HEAD~1')[:12]})"
+    base = f"HEAD~1 ({git(repository.root, 'rev-parse', 'HEAD~1')[:12]})"
     assert f"the base, {base}, can't be brought up in the sandbox (exit code 2)" in ended.errors
     assert "unknown region 'us-nowhere'" in ended.errors
     assert f"the base, {base}, can't be brought up" in file.read_text()
@@ -80,7 +74,7 @@ def test_a_change_to_a_wrong_configuration_is_said_in_the_summary_before_anythin
     try:
         ended = repository.run("preview", "test", "--sandbox", "--base", "main", "--summary", str(file))
     finally:
-        git(repository, "checkout", "--quiet", "Pulumi.test.yaml")
+        git(repository.root, "checkout", "--quiet", "Pulumi.test.yaml")
     assert (ended.code, "Bringing" in ended.errors) == (2, False)
     assert "chat-tonic:stack.region: 'eu-central' is outside" in file.read_text()
     assert is_clean(repository)
@@ -89,13 +83,13 @@ def test_a_change_to_a_wrong_configuration_is_said_in_the_summary_before_anythin
 def test_a_change_is_previewed_against_its_base_without_a_trace(repository: Checkout) -> None:
     change_platform(repository.root, {f"{GROUPS}.api.plan": "g6-standard-1"})  # not committed
     copy_stack(repository, "coming")
-    git(repository, "add", "Pulumi.coming.yaml")
-    git(repository, "rm", "--quiet", "Pulumi.leaving.yaml")
-    before = git(repository, "status", "--short")
+    git(repository.root, "add", "Pulumi.coming.yaml")
+    git(repository.root, "rm", "--quiet", "Pulumi.leaving.yaml")
+    before = git(repository.root, "status", "--short")
     file = repository.folder / "summary.md"
     ended = repository.run("preview", "all", "--sandbox", "--base", "main", "--summary", str(file))
     assert ended.code == 0, ended.output + ended.errors
-    commit = git(repository, "rev-parse", "main")
+    commit = git(repository.root, "rev-parse", "main")
     coming, test, note = file.read_text().partition("### coming")[2].replace("Against", "### test").split("### test")
     assert "**11 created**." in coming
     assert "**1 changed**." in test
@@ -106,7 +100,7 @@ def test_a_change_is_previewed_against_its_base_without_a_trace(repository: Chec
         "**leaving** has no file any more. That destroys nothing: `./inv destroy leaving` first.",
     ]
     assert f"Bringing test of main ({commit[:12]}) up" in ended.errors
-    assert git(repository, "status", "--short") == before
+    assert git(repository.root, "status", "--short") == before
     assert is_clean(repository)
 
 

@@ -22,17 +22,11 @@ from operations.errors import Failed, Refused
 from operations.rebuild import claim, overlay
 from operations.rebuild import data as restored
 from sandbox import data, process, store
-from tests.configuration import REMOVED, ROOT, change_platform, change_stack, copy_of_the_committed_files
+from tests.configuration import REMOVED, ROOT, change_platform, change_stack, copy_of_the_committed_files, git
 from tests.operations.checkout import Checkout, Ended, sandboxed
 from toolchain import cache
 
 STACK, DATABASE = "us-central", "us-prod-db"
-NOBODY = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
-
-
-def git(checkout: Checkout, *arguments: str) -> str:
-    ended = subprocess.run(["git", *NOBODY, *arguments], cwd=checkout.root, capture_output=True, text=True, check=True)
-    return ended.stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +53,16 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
             },
         )
         shutil.copy(ROOT / ".gitignore", checkout.root)
-        git(checkout, "init", "--quiet", "--initial-branch", "main")
-        git(checkout, "add", ".")
-        git(checkout, "commit", "--quiet", "--message", "all")
+        git(checkout.root, "init", "--quiet", "--initial-branch", "main")
+        git(checkout.root, "add", ".")
+        git(checkout.root, "commit", "--quiet", "--message", "all")
         yield checkout
 
 
 def is_clean(checkout: Checkout) -> bool:
     """Whether no folder and no work tree of a drill is left."""
     left = list(Path(checkout.environment["TMPDIR"]).glob("chat-tonic-*"))
-    return not left and git(checkout, "worktree", "list", "--porcelain").count("worktree ") == 1
+    return not left and git(checkout.root, "worktree", "list", "--porcelain").count("worktree ") == 1
 
 
 @pytest.mark.parametrize(
@@ -247,7 +241,7 @@ def test_a_region_comes_back_with_the_last_copy_also_after_a_drill_that_was_kill
     found = site.drill("--keep-state")
     assert site.rows() == ["kept", "kept, too"]
     assert found["result"] == "recovered"
-    assert found["commit"] == git(site.checkout, "rev-parse", "HEAD")
+    assert found["commit"] == git(site.checkout.root, "rev-parse", "HEAD")
     assert found["health"] == {"production": {"api": 200}}
     assert found["compared"]["production"]
     assert 0 < found["data_lost_seconds"] < 3600
