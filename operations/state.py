@@ -8,7 +8,6 @@ locks: it is asked, and taking a lock away is left to people, as the engine take
 
 import datetime as dt
 import json
-import os
 import re
 import socket
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from components import settings
-from operations import console, engine
+from operations import console, engine, processes
 from operations.errors import Failed
 from operations.project import Project
 
@@ -28,10 +27,6 @@ _LOCK = re.compile(
     re.MULTILINE,
 )
 """How the engine tells of a lock (pkg/v3/backend/diy/lock.go)."""
-
-CLOCKS_APART = 2.0
-"""Seconds by which the times of a process and of a file may differ on one host."""
-
 
 ATTEMPTS, PAUSE = 20, 0.1  # seconds
 
@@ -124,21 +119,7 @@ def _is_dead(lock: Mapping[str, Any]) -> bool:
     if lock.get("hostname") != socket.gethostname() or not isinstance(lock.get("pid"), int):
         return False
     try:
-        os.kill(lock["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return _began_after(lock["pid"], str(lock.get("timestamp")))
-
-
-def _began_after(pid: int, timestamp: str) -> bool:
-    """Whether the process is younger than the lock, so that it only has the number of the one that took it."""
-    try:
-        booted = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
-        # The name, in parentheses, may hold blanks; the start is the 22nd field, in ticks since the boot (proc(5)).
-        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-        began = int(booted.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
-        return began > dt.datetime.fromisoformat(timestamp).timestamp() + CLOCKS_APART
-    except (OSError, ValueError, StopIteration):
-        return False
+        taken = dt.datetime.fromisoformat(str(lock.get("timestamp")))
+    except ValueError:
+        taken = None
+    return not processes.is_alive(lock["pid"], taken)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from operations import processes
 from operations.errors import Refused
 
 
@@ -52,13 +53,9 @@ def at(root: Path, commit: str, purpose: str) -> Iterator[Path]:
 def _left(root: Path) -> Iterator[Path]:
     """Yield the folders of work trees whose process was killed: its number is in the folder's name."""
     for line in git(root, "worktree", "list", "--porcelain").splitlines():
-        if found := re.fullmatch(r"worktree (.*/chat-tonic-[a-z]+-(\d+)-[^/]*)/checkout", line):
-            try:
-                os.kill(int(found[2]), 0)
-            except ProcessLookupError:
-                yield Path(found[1])
-            except PermissionError:
-                continue
+        found = re.fullmatch(r"worktree (.*/chat-tonic-[a-z]+-(\d+)-[^/]*)/checkout", line)
+        if found and not processes.is_alive(int(found[2])):
+            yield Path(found[1])
 
 
 @contextmanager

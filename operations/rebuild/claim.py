@@ -4,7 +4,7 @@ import datetime as dt
 import os
 import socket
 
-from operations import engine, notes
+from operations import engine, notes, processes
 from operations.console import say
 from operations.errors import Refused
 from operations.project import Project
@@ -52,10 +52,4 @@ def mark(project: Project) -> None:
 def _may_live(mark: dict[str, str]) -> bool:
     if mark["host"] != socket.gethostname():
         return dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(mark["since"]) < LONGEST
-    try:
-        os.kill(int(mark["pid"]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return int(mark["pid"]) != os.getpid()
+    return int(mark["pid"]) != os.getpid() and processes.is_alive(int(mark["pid"]))

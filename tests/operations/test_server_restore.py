@@ -239,6 +239,7 @@ def test_a_run_that_is_killed_goes_on_and_never_makes_a_second_server(
         new = site.servers()[f"{server}-next"]
         assert site.cut_off(*run, after="POST /v4/linode/instances/*/restore")
         assert site.cut_off(*run, after=f"PUT /v4/linode/instances/{new['id']}")
+        assert site.cut_off(*run, after="Read linode:index/instance:Instance")
         said = site.good("servers.restore", server, "--yes")
         assert f"restored from backup {backup}" in said
         assert "a run was cut off" in said
