@@ -436,7 +436,8 @@ CONDITIONS = {
     "regions_down": "Linode regions by name: servers there are offline, their nodes DOWN, Cloudflare's probes fail; "
     "real databases and buckets there can't be reached",
     "unbootable": "servers by label: they fail at their next boot",
-    "unhealthy": "addresses, and names of servers, origins and health checks: nodes are DOWN, probes fail",
+    "unhealthy": "addresses, and names of servers, origins, databases and health checks: nodes are DOWN, probes fail, "
+    "real databases take no connections",
 }
 """What may be wrong, each by a list of names."""
 

@@ -9,11 +9,12 @@ from sandbox.store import Record, Transaction
 
 def show(tx: Transaction) -> Body:
     """The databases and the S3 hosts, each with what a process in its place has to know; with their secrets."""
-    down = conditions(tx)["regions_down"]
+    wrong = conditions(tx)
+    down = wrong["regions_down"]
     buckets = tx.everyones(object_storage.BUCKET)
     keys = tx.everyones(object_storage.KEY)
     return {
-        "databases": [_database(tx, found, down) for found in tx.everyones(databases.NAME)],
+        "databases": [_database(tx, found, wrong) for found in tx.everyones(databases.NAME)],
         "hosts": {
             host: _host([each for each in buckets if each.body["s3_endpoint"] == host], keys, down)
             for host in sorted({each.body["s3_endpoint"] for each in buckets})
@@ -21,13 +22,14 @@ def show(tx: Transaction) -> Body:
     }
 
 
-def _database(tx: Transaction, record: Record, down: list[str]) -> Body:
+def _database(tx: Transaction, record: Record, wrong: dict[str, list[str]]) -> Body:
     fork, body = record.body["fork"], record.body
+    is_well = body["region"] not in wrong["regions_down"] and body["label"] not in wrong["unhealthy"]
     return {
         "id": record.id,
         "label": body["label"],
         "region": body["region"],
-        "on": body["region"] not in down and databases.status(tx, record) != databases.PROVISIONING,
+        "on": is_well and databases.status(tx, record) != databases.PROVISIONING,
         "version": int(body["version"]),
         "hosts": [host for host in body["hosts"].values() if host],
         "port": body["port"],

@@ -141,10 +141,13 @@ def test_a_deleted_database_leaves_nothing_and_a_new_one_of_its_name_is_empty(he
     held.drop("short")
 
 
-def test_a_database_of_a_region_that_is_down_is_not_reached_and_whole_afterwards(held: Holdings) -> None:
+@pytest.mark.parametrize("wrong", [{"regions_down": [REGION]}, {"unhealthy": ["main"]}])
+def test_a_database_that_is_down_or_its_region_is_not_reached_and_whole_afterwards(
+    held: Holdings, wrong: dict[str, list[str]]
+) -> None:
     before = held.says("main", ROWS)
     login = {**held.login("main"), "hostaddr": held.play().databases["main"].hostaddr}
-    held.box.wrong(regions_down=[REGION])
+    held.box.wrong(**wrong)
     assert held.play().databases == {}
     with pytest.raises(psycopg.OperationalError, match="Connection refused"):
         psycopg.connect(**login)
