@@ -85,6 +85,7 @@ COMMANDS: dict[str, tuple[Command, str, dict[str, Any]]] = {
         "restore a copy into an empty database",
         {"--copy": {"metavar": "ID", "required": True}, "--into": {**FILE, "required": True}},
     ),
+    "answer": (elsewhere("answer"), "say whether a database answers", {"--database": FILE}),
     "record": (elsewhere("record"), "record what is in a database", {"--database": FILE}),
     "compare": (
         elsewhere("compare"),

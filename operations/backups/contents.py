@@ -63,6 +63,14 @@ class Contents:
             raise Refused(f"{self.project.stack}: {self.environment} has no copy {identity}; there are {there}")
         return dict(found)
 
+    def silence(self, generation: int) -> str:
+        """Return why a database does not answer; nothing where it does."""
+        try:
+            answer = self.program(self.environment, "answer", "--database", self._private(generation))
+        except Failed as error:
+            return str(error.message)
+        return str(answer.found.get("reason", ""))
+
     def record(self, generation: int) -> Mapping[str, Any]:
         """Return the record of what a database holds now.
 

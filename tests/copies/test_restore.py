@@ -86,3 +86,13 @@ def test_a_database_of_another_major_version_is_refused(place: Place) -> None:
 def test_what_a_managed_server_has_is_proved_in_a_drill(place: Place) -> None:
     done = place.run("drill")
     assert (done.code, done.found["result"]) == (0, "proved"), done.said
+
+
+def test_a_database_that_answers_is_told_from_one_that_does_not(place: Place) -> None:
+    assert (place.run("answer").code, place.run("answer").found) == (0, {})
+    file = place.folder / "gone.json"
+    file.write_text(json.dumps({**place.database, "dbname": "gone"}))
+    done = place.run("answer", "--database", str(file))
+    assert done.code == 1
+    assert 'database "gone" does not exist' in done.found["reason"]
+    assert place.database["password"] not in done.found["reason"] + done.said
