@@ -10,7 +10,8 @@ from components.inputs import Inputs, deployed_outputs
 from components.region import Region, RegionArgs
 
 name, config = pulumi.get_stack(), pulumi.Config(settings.PROJECT)
-stack = settings.resolve(Path(__file__).parent, name, config.get_object("stack"))
+where, differences = Path(__file__).parent, config.get_object("stack")
+stack = settings.resolve(where, name, differences)
 deployed = deployed_outputs()
 settings.check_step(name, stack, deployed)
 region = Region("region", RegionArgs(name, stack, Inputs(stack)))
@@ -18,7 +19,9 @@ region = Region("region", RegionArgs(name, stack, Inputs(stack)))
 pulumi.export("hosts", settings.hosts(stack))
 pulumi.export("generations", settings.generations(stack))
 pulumi.export("databases", settings.databases(stack))
-record = parity.record(parity.comparable(stack), deployed.get(parity.OUTPUT) or {}, dt.datetime.now(dt.UTC))
+# Compared is what a standby is when it serves, whatever there is of it by now.
+comparable = parity.comparable(settings.declared(where, name, differences))
+record = parity.record(comparable, deployed.get(parity.OUTPUT) or {}, dt.datetime.now(dt.UTC))
 pulumi.export(parity.OUTPUT, record)
 pulumi.export("ops", region.ops.address if region.ops else None)
 pulumi.export("servers", {each: environment.servers for each, environment in region.environments.items()})

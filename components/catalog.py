@@ -18,10 +18,12 @@ class Jurisdiction:
 
     `probe_regions` are the Cloudflare regions from which its origins are probed, by their codes. One, because more are
     bought (cloudflare-docs, load-balancing plans), and of two the majority that makes an origin healthy is both.
+    `probed_from` are all that a stack may choose of.
     """
 
     name: str
     probe_regions: tuple[str, ...]
+    probed_from: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def _database(**prices: str) -> DatabasePlan:
 
 JURISDICTIONS: Mapping[str, Jurisdiction] = MappingProxyType(
     {
-        "us": Jurisdiction("United States", ("ENAM",)),
-        "eu": Jurisdiction("European Union", ("WEU",)),
+        "us": Jurisdiction("United States", ("ENAM",), ("ENAM", "WNAM")),
+        "eu": Jurisdiction("European Union", ("WEU",), ("EEU", "WEU")),
     }
 )
 
@@ -117,6 +119,9 @@ OPS_IMAGES = ("linode/debian13",)  # copies need its restic, 0.18; Debian 12 has
 
 NODE_BALANCER_PRICE = Decimal(10)
 OBJECT_STORAGE_PRICE = Decimal(5)  # an account that holds at least one bucket
+
+SMALLEST_PLAN = "g6-nanode-1"
+SMALLEST_DATABASE_PLAN = "g6-nanode-1"
 
 # Cloudflare accounts that are not Enterprise hold this many pools and as many load balancers.
 MAX_POOLS = 20

@@ -28,7 +28,7 @@ class Line:
 
 def monthly(stack: Stack) -> tuple[Line, ...]:
     """Return what a stack is made of and what it costs a month; Cloudflare's plan is not in it (facts not public)."""
-    return tuple(_lines(stack))
+    return tuple(line for line in _lines(stack) if line.count)
 
 
 def total(stack: Stack) -> Decimal:

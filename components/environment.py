@@ -65,12 +65,12 @@ class Environment(pulumi.ComponentResource):
         lifetime = args.stack.lifetime.model_dump() if args.stack.lifetime else {}
         self._tags = {"stack": args.stack_name, "environment": args.environment, **lifetime}
         self._data = self._databases()
-        self._serving = self._data[self._settings.database.serves]
+        self._serving = self._data.get(self._settings.database.serves)  # none at a standby that is a pilot light
         copies = self._copies()
         self.copies = {"bucket": copies.bucket, "endpoint": copies.endpoint} if copies else {}
         self.copied: pulumi.Output[Copied] | None = (
             pulumi.Output.all(self._serving.connection, copies.store).apply(lambda known: Copied(*known))
-            if copies
+            if copies and self._serving
             else None
         )
 
@@ -84,7 +84,7 @@ class Environment(pulumi.ComponentResource):
         groups = self._groups(births, ssh_addresses)
         self._admit(groups, ssh_addresses)
         balancers = {role: self._balancer(role, servers) for role, servers in groups.items()}
-        if self._settings.publish != "none":
+        if self._settings.publish != "none" and self._args.stack.has_front:
             self._publish(balancers)
         self.servers: dict[str, list[dict[str, pulumi.Input[str]]]] = {
             role: [{"label": server.label, "address": server.address} for server in servers]
@@ -137,6 +137,8 @@ class Environment(pulumi.ComponentResource):
     def _births(self, ssh_addresses: Sequence[pulumi.Output[str]]) -> dict[str, Birth]:
         """Return by role what renders the user data of a server from its label."""
         args = self._args
+        if self._serving is None:
+            return {}
         return {
             role: user_data_of(BirthArgs(args.stack, args.environment, role, args.inputs, self._serving, ssh_addresses))
             for role in self._settings.groups

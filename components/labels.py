@@ -75,6 +75,11 @@ def database(stack: str, environment: str, generation: int) -> str:
     return label("database", stack, environment, "db", *([] if generation == 1 else [f"g{generation}"]))
 
 
+def pool(stack: str, environment: str, role: str, site: str = "") -> str:
+    """Compose the label of a name's pool: `us-prod-api`, and of another site's `us-prod-api-us-standby`."""
+    return label("pool", stack, environment, role, *([site] if site else []))
+
+
 def copies_bucket(stack: str, environment: str) -> str:
     """Compose the label of the bucket that holds the copies of an environment's database."""
     # Bucket names are shared by everybody in the world: the project's name makes ours ours.

@@ -25,7 +25,7 @@ None is the value of a key that was taken away.
 KEPT = 20
 """The most values of a key that are remembered."""
 
-_ITS_OWN = {"label", "jurisdiction", "region", "zone", "admin_sources", "lifetime", "parity"}
+_ITS_OWN = {"label", "jurisdiction", "region", "zone", "admin_sources", "lifetime", "parity", "failover", "standby"}
 
 
 def comparable(stack: Stack) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Region(pulumi.ComponentResource):
         super().__init__("chat-tonic:region:Region", name, None, opts)
         stack = args.stack
         child = pulumi.ResourceOptions(parent=self)
-        if stack.zone is not None:
+        if stack.has_front:
             Edge(
                 f"{name}-edge",
                 EdgeArgs(

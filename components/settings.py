@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from components import document, reference, rules
+from components import document, reference, rules, standby
 from components.topology import Stack
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Stack",
     "check_step",
     "databases",
+    "declared",
     "differences",
     "generations",
     "hosts",
@@ -47,7 +48,18 @@ PLATFORM_FILE = "platform.yaml"
 STACK_KEY = f"{PROJECT}:stack"
 # What only a stack file can say: where one of these is missing, it is missing there.
 _OF_THE_STACK = frozenset(
-    {"label", "jurisdiction", "region", "zone", "admin_sources", "alarms", "lifetime", "environments"}
+    {
+        "label",
+        "jurisdiction",
+        "region",
+        "zone",
+        "admin_sources",
+        "alarms",
+        "lifetime",
+        "environments",
+        "failover",
+        "standby",
+    }
 )
 STACK_FILE = re.compile(r"Pulumi\.([A-Za-z0-9._-]+)\.yaml")
 TEST_ENVIRONMENT = "env-"
@@ -151,6 +163,17 @@ def differences(root: Path, stack: str) -> dict[str, Any]:
 def resolve(root: Path, stack: str, differences: object) -> Stack:
     """Lay a stack's differences over `platform.yaml` in a folder, and check the result with the other stacks there.
 
+    Of a standby, what its mode keeps is returned; what it is when it serves, `declared` returns.
+
+    Raises:
+        ConfigurationError: anything is wrong.
+    """
+    return standby.sized(declared(root, stack, differences))
+
+
+def declared(root: Path, stack: str, differences: object) -> Stack:
+    """Return a stack as `resolve` does, in its full size whatever the mode of a standby.
+
     Raises:
         ConfigurationError: anything is wrong.
     """
@@ -207,8 +230,11 @@ def required_inputs(stack: Stack) -> tuple[Input, ...]:
         purpose = "SMTP relay that sends the servers' alarms, smtps://user:password@host:port"
         always.append(Input(f"{PROJECT}:smtp", True, purpose, _RELAY))
     if stack.zone is not None:
+        # A standby asks Cloudflare for its networks only, which any token may.
+        purpose = "for the zone and its account" if stack.has_front else "that is valid, whatever it may"
+        always.append(Input("cloudflare:apiToken", True, f"Cloudflare token {purpose}"))
+    if stack.has_front:
         always += [
-            Input("cloudflare:apiToken", True, "Cloudflare token for the zone and its account"),
             Input(f"{PROJECT}:cloudflareAccountId", False, "id of the Cloudflare account", r"[0-9a-f]{32}"),
             Input(f"{PROJECT}:cloudflareZoneId", False, f"id of the zone {stack.zone}", r"[0-9a-f]{32}"),
             Input(
@@ -219,9 +245,11 @@ def required_inputs(stack: Stack) -> tuple[Input, ...]:
             ),
             Input(f"{PROJECT}:pullKey", True, "private key of that certificate, PEM", _PRIVATE_KEY),
         ]
+    # A standby that has no ops server yet gets one when it has to serve, and nobody is to look for a key then.
+    owners = (*stack.environments, *(["ops"] if stack.ops or stack.standby else []))
     always += [
         Input(f"{PROJECT}:hostKey-{owner}", True, f"SSH host key of {owner}, OpenSSH private key", _OPENSSH_KEY)
-        for owner in (*stack.environments, *(["ops"] if stack.ops else []))
+        for owner in owners
     ]
     return tuple(always)
 
@@ -306,6 +334,7 @@ def databases(settings: Stack) -> dict[str, dict[str, Any]]:
     return {
         name: {"generations": list(environment.database.generations), "serving": environment.database.serves}
         for name, environment in settings.environments.items()
+        if environment.database.generations
     }
 
 

@@ -106,6 +106,20 @@ class Role(Model):
     affinity: Literal["none", "site"] = Field(
         description="'site' keeps a visitor at the site that answered first, 'none' does not"
     )
+    state: Literal["stateful", "stateless"] = Field(
+        default="stateful",
+        description="'stateful': its name moves to another site by `failover.engage` only, after its data; "
+        "'stateless': Cloudflare moves its traffic by itself",
+    )
+    sites: Literal["active-passive", "active-active"] = Field(
+        default="active-passive",
+        description="of a stateless role: whether one site serves while it is well, or all do, by their weights",
+    )
+    residency: Literal["jurisdiction", "unrestricted"] = Field(
+        default="jurisdiction",
+        description="'unrestricted': sites of another jurisdiction may serve it too; only what is stateless and "
+        "without the database",
+    )
 
 
 class Registry(Model):
@@ -130,6 +144,17 @@ class Health(Model):
     retries: Annotated[int, Field(ge=1, le=5)] = Field(description="retries of a failed probe, made at once")
     consecutive_down: Annotated[int, Field(ge=1, le=10)] = Field(description="failed probes that make an origin down")
     consecutive_up: Annotated[int, Field(ge=1, le=10)] = Field(description="good probes that make it healthy again")
+    codes: Annotated[
+        str, _matching(r"[1-5](\d\d|xx)(,[1-5](\d\d|xx))*", "HTTP status codes such as 200 or 2xx,301")
+    ] = Field(default="200", description="status codes of a good answer, with commas; 2xx for all that begin with 2")
+    host: Annotated[str, _matching(rf"({_DNS_LABEL}\.)+{_DNS_LABEL}", "a host name")] | None = Field(
+        default=None, description="Host header that probes by Cloudflare send; without it, the name that they are for"
+    )
+    probe_regions: Annotated[tuple[str, ...], Field(min_length=1), _distinct("region")] | None = Field(
+        default=None,
+        description="Cloudflare's regions that probe, by their codes, inside the jurisdiction; without it, the "
+        "catalog's",
+    )
 
 
 class BalancerCheck(Model):
@@ -305,6 +330,76 @@ class Lifetime(Model):
     ends: Moment = Field(description="when `env.sweep` may end it, in UTC, as a tag has it: 2026-11-22t18.00.00z")
 
 
+def _is_address(value: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(value))
+    except ValueError:
+        raise ValueError(f"'{value}' is no IPv4 address") from None
+
+
+Weight = Annotated[int, Field(ge=1, le=100)]
+
+
+class Site(Model):
+    """Another site than the front's own: a stack elsewhere that can serve the front's names."""
+
+    region: RegionName = Field(description="Linode data center of its servers")
+    weight: Weight = Field(default=50, description="its share of what all sites serve, against the others' weights")
+    addresses: dict[Name, dict[Name, Annotated[str, AfterValidator(_is_address)]]] = Field(
+        default={},
+        description="public IPv4 addresses of its balancers by role, by environment; set by `failover.engage`",
+    )
+
+
+class Moving(Model):
+    """A move of the stateful names that has begun: written, and taken away, by `failover.engage` and `failback`."""
+
+    to: StackName = Field(description="site that the names move to")
+    since: Moment = Field(description="when it began, in UTC: 2026-11-22t18.00.00z")
+
+
+class Failover(Model):
+    """The sites that a front sends traffic to, and what clients are told of them: docs/failover.md."""
+
+    detect_within: Annotated[int, Field(ge=60, le=3600)] = Field(
+        description="seconds in which Cloudflare has to notice that a site is down; what 'health' takes is computed"
+    )
+    ttl: Annotated[int, Field(ge=60, le=86_400)] = Field(
+        default=60, description="seconds for which clients may keep what the metadata said"
+    )
+    host: Annotated[str, _matching(_DNS_LABEL, "a host name's label")] = Field(
+        default="failover", description="first label of the host name at which the metadata is published"
+    )
+    version: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=1, description="number of the metadata, by which clients tell the newer one; a move raises it"
+    )
+    home: StackName | None = Field(
+        default=None,
+        description="site that is the primary by decision, set by `failover.keep`; without it, this stack",
+    )
+    active: StackName | None = Field(
+        default=None, description="site that serves the stateful names, set by a move; without it, 'home'"
+    )
+    moving: Moving | None = Field(default=None, description="the move that is under way, if one is")
+    weight: Weight = Field(default=50, description="this site's share of what all sites serve")
+    identifiers: dict[StackName, dict[Name, Annotated[str, Field(min_length=1, max_length=200)]]] = Field(
+        default={},
+        description="by site, what clients need to know of it besides host names (integration, assistant, ids of "
+        "public keys), by a name for each; public",
+    )
+    sites: dict[StackName, Site] = Field(default={}, description="the other sites, by the names of their stacks")
+
+
+class Standby(Model):
+    """Of which stack's names this one is another site, and how much of it is there: docs/failover.md."""
+
+    of: StackName = Field(description="stack whose front sends traffic here, of the same jurisdiction and zone")
+    mode: Literal["pilot-light", "warm", "active"] = Field(
+        description="'pilot-light': firewalls, buckets and keys, which is not a replica; 'warm': every role, with one "
+        "server, and the database, of the smallest sizes; 'active': all that the configuration says"
+    )
+
+
 class Parity(Model):
     """What a stack is kept like, and which differences are wanted."""
 
@@ -349,6 +444,10 @@ class Stack(Model):
     )
     reboots: Reboots = Field(description="when servers reboot by themselves, where an update needs it")
     parity: Parity = Field(description="which stack it is kept like, for `parity`")
+    failover: Failover | None = Field(
+        default=None, description="the sites of a stack that publishes names; without it, this one alone"
+    )
+    standby: Standby | None = Field(default=None, description="of a stack that is another one's second site")
     roles: Annotated[dict[Name, Role], Field(min_length=1)] = Field(description="what servers can be")
     environments: Annotated[dict[Name, Environment], Field(min_length=1)] = Field(
         description="the stack file names those that the stack has, and their differences"
@@ -360,6 +459,39 @@ class Stack(Model):
         if settings.publish == "none" or self.zone is None:
             return None
         return f"{host_label(settings, role)}.{self.zone}"
+
+    @property
+    def has_front(self) -> bool:
+        """Whether its names, their pools and the zone's settings are this stack's: a standby's are its primary's."""
+        return self.zone is not None and self.standby is None
+
+    def names(self) -> Iterator[tuple[str, str, str]]:
+        """Yield environment, role and host name of everything that the front balances over sites."""
+        for environment, settings, role, _ in self.groups():
+            host = self.host(environment, role)
+            if host and self.has_front and settings.publish == "load-balancer":
+                yield environment, role, host
+
+    def sites(self, name: str) -> dict[str, Site]:
+        """Return the front's sites by name: this stack's own, which is called `name`, and then the others.
+
+        Its own addresses are not configuration: they are those of its balancers.
+        """
+        if self.failover is None:
+            return {name: Site(region=self.region)}
+        return {name: Site(region=self.region, weight=self.failover.weight), **self.failover.sites}
+
+    def home(self, name: str) -> str:
+        """Return the site that is the primary by decision; this stack is called `name`."""
+        return (self.failover and self.failover.home) or name
+
+    def active(self, name: str) -> str:
+        """Return the site that serves the stateful names; this stack is called `name`."""
+        return (self.failover and self.failover.active) or self.home(name)
+
+    def probe_regions(self) -> tuple[str, ...]:
+        """Return Cloudflare's regions from which its sites are probed."""
+        return self.health.probe_regions or catalog.JURISDICTIONS[self.jurisdiction].probe_regions
 
     def copy_region(self) -> str | None:
         """Return the region that holds the database copies, or None where there are none."""

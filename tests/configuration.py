@@ -11,7 +11,7 @@ import yaml
 from components import document
 
 ROOT = Path(__file__).parent.parent
-STACKS = ("eu-frankfurt", "test", "us-central")
+STACKS = ("eu-frankfurt", "eu-standby", "test", "us-central", "us-standby")
 REMOVED = object()
 
 

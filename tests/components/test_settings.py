@@ -23,6 +23,8 @@ from tests.configuration import (
 PRODUCTION = "environments.production"
 API = f"{PRODUCTION}.groups.api"
 PLATFORM = "platform.yaml"
+STANDBY = "failover.sites.us-standby"
+ADDRESSES = {"production": {"api": "192.0.2.7"}}
 US = "Pulumi.us-central.yaml"
 
 
@@ -43,22 +45,30 @@ def test_every_committed_stack_file_is_accepted() -> None:
     loaded = {name: settings.load(ROOT, name) for name in STACKS}
     assert {name: stack.region for name, stack in loaded.items()} == {
         "us-central": "us-central",
+        "us-standby": "us-ord",
         "eu-frankfurt": "eu-central",
+        "eu-standby": "de-fra-2",
         "test": "us-central",
     }
     assert {name: list(stack.environments) for name, stack in loaded.items()} == {
         "us-central": ["production", "bot-testing"],
+        "us-standby": ["production"],
         "eu-frankfurt": ["production", "bot-testing"],
+        "eu-standby": ["production"],
         "test": ["internal"],
     }
     assert {name: stack.copy_region() for name, stack in loaded.items()} == {
         "us-central": "us-ord",
+        "us-standby": "us-iad",
         "eu-frankfurt": "de-fra-2",
+        "eu-standby": "fr-par",
         "test": None,
     }
     assert {name: stack.second_copy_region() for name, stack in loaded.items()} == {
         "us-central": "us-iad",
+        "us-standby": "us-lax",
         "eu-frankfurt": "fr-par",
+        "eu-standby": "fr-par",
         "test": None,
     }
 
@@ -143,6 +153,34 @@ WRONG_IN_THE_STACK_FILE: list[tuple[dict[str, Any], str, str]] = [
     ({f"{PRODUCTION}.publish": "maybe"}, f"{PRODUCTION}.publish", "'load-balancer'"),
     ({"health.timeout": 10, "health.retries": 6}, "health.retries", "less than or equal to 5"),
     ({"health.interval": 5}, "health.interval", "greater than or equal to 60"),
+    ({"health.codes": "OK"}, "health.codes", "is not HTTP status codes such as 200 or 2xx,301"),
+    ({"health.host": "https://api"}, "health.host", "is not a host name"),
+    ({"health.probe_regions": ["WNAM", "WEU"]},
+     "health.probe_regions", "'WEU' is none of Cloudflare's regions in 'us'; those are ENAM, WNAM"),
+    ({"health.probe_regions": []}, "health.probe_regions", "at least 1 item"),
+    ({"failover.detect_within": 134},
+     "failover.detect_within", "a failure may take 135 s to be detected: 2 probes, one every 60 s"),
+    ({"failover.home": "us-stanby"}, "failover.home", "there is no site 'us-stanby'; known are us-central, us-standby"),
+    ({"failover.active": "eu-frankfurt"}, "failover.active", "there is no site 'eu-frankfurt'"),
+    ({"failover.moving": {"to": "x", "since": "2026-11-22t18.00.00z"}}, "failover.moving.to", "there is no site 'x'"),
+    ({"failover.identifiers": {"x": {"integration": "1"}}}, "failover.identifiers.x", "there is no site 'x'"),
+    ({"failover.sites.us-standby.region": "us-lax"},
+     f"{STANDBY}.region", "the stack 'us-standby' is in 'us-ord'; write that"),
+    ({"failover.sites.us-standby.region": "de-fra-2"}, f"{STANDBY}.region", "outside the jurisdiction 'us'"),
+    ({f"{STANDBY}.addresses": {"production": {"api": "api.example"}}},
+     f"{STANDBY}.addresses.production.api", "is no IPv4 address"),
+    ({f"{STANDBY}.addresses": {"bot-testing": {"api": "192.0.2.7"}}},
+     f"{STANDBY}.addresses.bot-testing.api", "api of bot-testing is not published as 'load-balancer'"),
+    ({"failover.active": "us-standby", f"{STANDBY}.addresses": ADDRESSES},
+     f"{STANDBY}.addresses", "the site is active, and has no address for chat of production"),
+    ({"failover.sites.elsewhere": {"region": "us-lax"}},
+     "failover.sites.elsewhere", "a site is another stack, and there is none 'elsewhere'"),
+    ({"failover.sites.test": {"region": "us-central"}},
+     "failover.sites.test", "the stack 'test' is no standby of this one"),
+    ({"failover.sites.eu-frankfurt": {"region": "eu-central"}},
+     "failover.sites.eu-frankfurt.region", "outside the jurisdiction 'us'"),
+    ({"failover.sites.eu-frankfurt": {"region": "eu-central", "addresses": ADDRESSES}},
+     "failover.sites.eu-frankfurt.region", "outside the jurisdiction 'us'"),
 ]  # fmt: skip
 
 WRONG_IN_THE_PLATFORM_FILE: list[tuple[dict[str, Any], str, str]] = [
@@ -153,6 +191,9 @@ WRONG_IN_THE_PLATFORM_FILE: list[tuple[dict[str, Any], str, str]] = [
     ({"roles.api.port": 70000}, "roles.api.port", "less than or equal to 65535"),
     ({"roles.api.affinity": "zone"}, "roles.api.affinity", "'none' or 'site'"),
     ({"roles.Api": {}}, "roles.Api", "a name of a-z"),
+    ({"roles.api.state": "stateless"}, "roles.api.state", "a role with 'database' is stateful"),
+    ({"roles.api.sites": "active-active"}, "roles.api.sites", "served by one site at a time"),
+    ({"roles.api.residency": "unrestricted"}, "roles.api.residency", "only a role that is stateless and without"),
     ({"generations.1": "linode/debian99"}, "generations.1", "unknown image 'linode/debian99'"),
     ({"generations.x": "linode/debian12"}, "generations.x", "is not a generation's number"),
     ({"health.timeout": 11}, "health.timeout", "less than or equal to 10"),
@@ -181,6 +222,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"copies": None}, f"{PRODUCTION}.database.copies", "need 'copies'"),
     ({"reboots.hour": 12, "copies.hour": 8}, f"{PRODUCTION}.database.maintenance.hour", "copied from 8:00 to 9:00"),
     ({"zone": None}, f"{PRODUCTION}.publish", "needs the stack's 'zone'"),
+    ({"failover.host": "api"}, f"{PRODUCTION}.groups.api.host", "already that of the metadata"),
     ({f"{API}.host": "chat"}, f"{PRODUCTION}.groups.chat.host", "already that of api of production"),
     ({"environments.bot-testing.host_prefix": ""}, "environments.bot-testing.groups.api.host", "already that of"),
     ({"label": "unitedstates"}, f"{PRODUCTION}.groups.customer-service",
@@ -269,7 +311,7 @@ def test_a_stack_without_a_file_names_the_nearest_that_has_one(folder: Path) -> 
 
 def test_pools_are_counted_over_all_stack_files(folder: Path) -> None:
     for stack in ("us-central", "eu-frankfurt"):
-        change_stack(folder, stack, {"environments.bot-testing.publish": "load-balancer"})
+        change_stack(folder, stack, {"environments.bot-testing.publish": "load-balancer", "failover": None})
     settings.load(folder, "us-central")
     roles = {f"environments.production.groups.extra-{n}": {"count": 1, "plan": "g6-nanode-1", "generations": [1]}
              for n in range(5)}  # fmt: skip
@@ -279,6 +321,59 @@ def test_pools_are_counted_over_all_stack_files(folder: Path) -> None:
     (problem,) = problems(folder)
     assert problem.key == "chat-tonic:stack.environments"
     assert "21 pools over all stacks (eu-frankfurt 8, us-central 13), and an account holds 20" in problem.what
+
+
+def test_another_site_has_a_pool_for_each_name_whether_it_has_addresses_or_not(folder: Path) -> None:
+    change_stack(folder, "us-central", {"environments.bot-testing.publish": "load-balancer"})
+    (problem,) = problems(folder)
+    assert "24 pools over all stacks (eu-frankfurt 8, us-central 16), and an account holds 20" in problem.what
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "what"),
+    [
+        ({"standby.of": "us-centrl"},
+         "standby.of", "is no other stack with names of its own; those are eu-frankfurt, us-central"),
+        ({"standby.of": "us-standby"}, "standby.of", "is no other stack with names of its own"),
+        ({"standby.of": "eu-standby"}, "standby.of", "is no other stack with names of its own"),
+        ({"standby.of": "eu-frankfurt"}, "standby.of", "is in the jurisdiction 'eu'; a standby never leaves its own"),
+        ({"standby.of": "eu-frankfurt"}, "zone", "'eu-frankfurt' has the zone 'chat-tonic-eu.example'; write that"),
+        ({"standby": None}, "zone", "is also that of the stack 'us-central'; each has its own, and only a standby"),
+        ({"region": "us-central"}, "region", "is also that of 'us-central', and would be lost with it"),
+        ({"failover": {"detect_within": 180}}, "failover", "a standby has no front"),
+        ({"standby.mode": "cold"}, "standby.mode", "'pilot-light', 'warm' or 'active'"),
+    ],
+)  # fmt: skip
+def test_a_standby_serves_the_names_of_another_stack_elsewhere_in_its_jurisdiction(
+    folder: Path, changes: dict[str, Any], key: str, what: str
+) -> None:
+    change_stack(folder, "us-standby", changes)
+    found = problems(folder, "us-standby")
+    assert [p for p in found if p.key == f"chat-tonic:stack.{key}" and what in p.what], found
+
+
+def test_a_site_of_another_jurisdiction_serves_only_what_may_leave(folder: Path) -> None:
+    change_platform(folder, {"roles.web-chat.residency": "unrestricted"})
+    far = {"region": "eu-central", "addresses": {"production": {"web-chat": "192.0.2.7"}}}
+    change_stack(folder, "us-central", {"failover.sites.eu-frankfurt": far})
+    assert list(settings.load(folder, "us-central").sites("us-central")) == ["us-central", "us-standby", "eu-frankfurt"]
+    change_stack(folder, "us-central", {"failover.sites.eu-frankfurt.addresses.production.api": "192.0.2.8"})
+    (problem,) = problems(folder)
+    assert problem.key == "chat-tonic:stack.failover.sites.eu-frankfurt.region"
+
+
+def test_the_primary_is_this_site_until_it_is_decided_otherwise_and_serves_until_a_move(folder: Path) -> None:
+    def who() -> tuple[str, str]:
+        stack = settings.load(folder, "us-central")
+        return stack.home("us-central"), stack.active("us-central")
+
+    addresses = dict.fromkeys(("api", "chat", "customer-service"), "192.0.2.7")
+    change_stack(folder, "us-central", {f"{STANDBY}.addresses": {"production": addresses}})
+    assert who() == ("us-central", "us-central")
+    change_stack(folder, "us-central", {"failover.active": "us-standby"})
+    assert who() == ("us-central", "us-standby")
+    change_stack(folder, "us-central", {"failover.active": None, "failover.home": "us-standby"})
+    assert who() == ("us-standby", "us-standby")
 
 
 def test_a_test_environments_file_is_none_of_the_committed_ones_and_no_two_share_a_label(folder: Path) -> None:
@@ -390,7 +485,7 @@ def test_a_database_is_never_left_before_another_one_serves(
 
 def test_the_inputs_of_a_stack_follow_from_what_it_has(folder: Path) -> None:
     keys = {name: [each.key for each in settings.missing_inputs(folder, name, settings.load(folder, name))]
-            for name in ("test", "us-central")}  # fmt: skip
+            for name in ("test", "us-central", "us-standby")}  # fmt: skip
     assert keys["test"] == [
         "linode:token",
         "chat-tonic:authorizedKeys",
@@ -411,6 +506,14 @@ def test_the_inputs_of_a_stack_follow_from_what_it_has(folder: Path) -> None:
         "chat-tonic:pullKey",
         "chat-tonic:hostKey-production",
         "chat-tonic:hostKey-bot-testing",
+        "chat-tonic:hostKey-ops",
+    }
+    assert set(keys["us-standby"]) - set(keys["test"]) == {
+        "chat-tonic:copiesToken",
+        "chat-tonic:copiesKey",
+        "chat-tonic:smtp",
+        "cloudflare:apiToken",
+        "chat-tonic:hostKey-production",
         "chat-tonic:hostKey-ops",
     }
 
