@@ -33,7 +33,7 @@ _SETTINGS = {
     "full_page_writes": "off",
     "listen_addresses": "",
     "log_min_messages": "fatal",  # nobody reads them
-    "maintenance_work_mem": "256MB",
+    "maintenance_work_mem": "128MB",
     "max_wal_senders": "0",
     "max_wal_size": "64GB",
     "shared_buffers": "256MB",
@@ -58,14 +58,28 @@ def folder() -> Iterator[Path]:
     for left in base.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), _held(left):
             shutil.rmtree(left)
-    made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-    try:
-        with _held(made):
+    with _made(base) as made:
+        try:
             if owner := account():
                 os.chown(made, *owner)
             yield made
-    finally:
-        shutil.rmtree(made)
+        finally:
+            shutil.rmtree(made)
+
+
+@contextlib.contextmanager
+def _made(base: Path) -> Iterator[Path]:
+    """Make a folder and hold it, which nobody has taken for a killed drill's before it was held."""
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(_held(made))
+            except OSError:
+                continue
+            if made.exists():
+                yield made
+                return
 
 
 @contextlib.contextmanager

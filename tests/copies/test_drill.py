@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from copies import evidence, listing
+from copies import evidence, listing, server
 from copies.listing import DUMP, RECORD, Copy
 from tests.copies import place as places
 from tests.copies.place import Place
@@ -175,6 +175,22 @@ def test_a_drill_that_was_killed_leaves_nothing_once_the_next_has_run(
         assert left.stat().st_mode & 0o777 == 0o700
         assert place.run("drill", "--copy", whole.id).code == 0
         assert list(folder.iterdir()) == []
+
+
+def test_drills_that_begin_and_end_at_once_leave_one_another_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    def drill(_: int) -> int:
+        with server.folder() as folder:
+            for number in range(50):
+                (folder / str(number)).touch()
+            return len(list(folder.iterdir()))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(drill, range(80))) == {50}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_written_while_it_was_copied_is_no_difference(place: Place) -> None:
