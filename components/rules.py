@@ -467,6 +467,7 @@ def _sites_fit(name: str, stack: Stack, others: Mapping[str, Stack]) -> Found:
     said: dict[Key, str | None] = {
         ("failover", "home"): stack.failover.home,
         ("failover", "active"): stack.failover.active,
+        ("failover", "moving", "source"): moving.source if moving else None,
         ("failover", "moving", "to"): moving.to if moving else None,
         **{("failover", "identifiers", site): site for site in stack.failover.identifiers},
     }

@@ -354,7 +354,11 @@ class Site(Model):
 class Moving(Model):
     """A move of the stateful names that has begun: written, and taken away, by `failover.engage` and `failback`."""
 
+    source: StackName = Field(description="site that the names move from")
     to: StackName = Field(description="site that the names move to")
+    databases: dict[Name, Generation] = Field(
+        description="by environment, the generation of that site's database which takes the data"
+    )
     since: Moment = Field(description="when it began, in UTC: 2026-11-22t18.00.00z")
 
 

@@ -2,11 +2,14 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from invoke.exceptions import Exit
+
+T = TypeVar("T")
 
 
 def replaced(text: str, key: Sequence[str], value: str) -> str:
@@ -46,6 +49,17 @@ def write(path: Path, text: str) -> None:
     draft.write_text(text, encoding="utf-8")
     draft.chmod(path.stat().st_mode)
     draft.replace(path)
+
+
+def tried(path: Path, text: str, read: Callable[[], T]) -> T:
+    """Write a file whole, and return what is read then; where that is refused, the file is as it was."""
+    before = path.read_text(encoding="utf-8")
+    write(path, text)
+    try:
+        return read()
+    except Exit:
+        write(path, before)
+        raise
 
 
 def write_private(path: Path, text: str) -> None:

@@ -141,14 +141,9 @@ class _Site:
             Refused: they would be wrong; the file is as it was.
         """
         path = self.root / settings.stack_file(self.project.stack)
-        before = path.read_text(encoding="utf-8")
         place = ("config", STACK_KEY, "environments", self.environment, "database")
-        edits.write(path, edits.with_values(before, place, values))
-        try:
-            return self.read(self.root, self.project.stack, self.asked)
-        except Refused:
-            edits.write(path, before)
-            raise
+        text = edits.with_values(path.read_text(encoding="utf-8"), place, values)
+        return edits.tried(path, text, lambda: self.read(self.root, self.project.stack, self.asked))
 
     def up(self, *, yes: bool) -> None:
         """Bring the stack to what its files say.

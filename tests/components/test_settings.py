@@ -162,7 +162,11 @@ WRONG_IN_THE_STACK_FILE: list[tuple[dict[str, Any], str, str]] = [
      "failover.detect_within", "a failure may take 135 s to be detected: 2 probes, one every 60 s"),
     ({"failover.home": "us-stanby"}, "failover.home", "there is no site 'us-stanby'; known are us-central, us-standby"),
     ({"failover.active": "eu-frankfurt"}, "failover.active", "there is no site 'eu-frankfurt'"),
-    ({"failover.moving": {"to": "x", "since": "2026-11-22t18.00.00z"}}, "failover.moving.to", "there is no site 'x'"),
+    (
+        {"failover.moving": {"source": "us-central", "to": "x", "databases": {}, "since": "2026-11-22t18.00.00z"}},
+        "failover.moving.to",
+        "there is no site 'x'",
+    ),
     ({"failover.identifiers": {"x": {"integration": "1"}}}, "failover.identifiers.x", "there is no site 'x'"),
     ({"failover.sites.us-standby.region": "us-lax"},
      f"{STANDBY}.region", "the stack 'us-standby' is in 'us-ord'; write that"),
