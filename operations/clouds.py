@@ -327,5 +327,11 @@ KINDS: Mapping[str, Kind] = {
         ours=True,
         unread="the private key",
     ),
+    "cloudflare:index/workersScript:WorkersScript": Kind(
+        _Edge(lambda edge: edge.workers.scripts, lambda each: str(each.id)), _same("scriptName")
+    ),
+    "cloudflare:index/workersRoute:WorkersRoute": Kind(
+        _Edge(lambda edge: edge.workers.routes, lambda each: str(each.pattern), in_zone=True), _same("pattern")
+    ),
 }
 """By type, all resources that a cloud makes. What a cloud always has (settings, access lists) is not among them."""

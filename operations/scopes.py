@@ -34,8 +34,10 @@ SCOPES: Mapping[str, tuple[Scope, ...]] = {
         Scope("Zone / Load Balancers: Edit", "/zones/{zone}/load_balancers"),
         Scope("Zone / Health Checks: Edit", "/zones/{zone}/healthchecks"),
         Scope("Zone / SSL and Certificates: Edit", "/zones/{zone}/origin_tls_client_auth"),
+        Scope("Zone / Workers Routes: Edit", "/zones/{zone}/workers/routes"),
         Scope("Account / Load Balancing: Monitors and Pools: Edit", "/accounts/{account}/load_balancers/pools"),
         Scope("Account / Notifications: Edit", "/accounts/{account}/alerting/v3/policies"),
+        Scope("Account / Workers Scripts: Edit", "/accounts/{account}/workers/scripts"),
     ),
 }
 """By account, what its token is made with."""

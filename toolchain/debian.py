@@ -165,7 +165,7 @@ def _libraries(root: Path) -> list[Path]:
 def _environment(path: str, root: Path) -> dict[str, str]:
     programs = [root / each for each in ("usr/sbin", "usr/bin", "sbin", "bin")]
     libraries = _libraries(root)
-    libraries += [folder / "systemd" for folder in libraries]
+    libraries += [folder / private for folder in libraries for private in ("systemd", "pulseaudio")]
     return {
         "PATH": os.pathsep.join([path, *map(str, programs)]),
         "LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries)),

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from sandbox.api import listing, reading
 from sandbox.api.cloud import Access, Cloud
-from sandbox.api.route import Call, Page, Route
+from sandbox.api.route import Call, Page, Raw, Route
 from sandbox.faults import Fault, Faults, Moment
 from sandbox.model import Model, Refused
 
@@ -78,6 +78,8 @@ class Door:
             if route.scope and not self._cloud.allows(call, route.scope):
                 raise self._cloud.forbidden
             found = await run_in_threadpool(route.handle, call)
+            if isinstance(found, Raw):
+                return Response(found.text, headers={**headers, "Content-Type": found.content_type})
             body = self._cloud.page(found) if isinstance(found, Page) else self._cloud.answer(found)
             return JSONResponse(body, headers=headers)
         except Refused as refused:
@@ -91,7 +93,9 @@ class Door:
 
     async def _call(self, request: Request, access: Access) -> Call:
         try:
-            body = reading.document(await reading.text(request) or "{}")
+            text, form = await reading.text(request), request.headers.get("content-type", "")
+            is_form = form.startswith("multipart/form-data")
+            body = reading.parts(form, text) if is_form else reading.document(text or "{}")
         except reading.TooLarge:
             raise self._cloud.too_large from None
         except ValueError:

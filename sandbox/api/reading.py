@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Iterable
+from email.message import Message
+from email.parser import BytesParser
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -47,6 +49,19 @@ def document(given: bytes | str) -> Any:
     if level:
         raise ValueError("nested too deeply")
     return found
+
+
+def parts(content_type: str, given: bytes) -> dict[str, str]:
+    """The parts of a form, as multipart/form-data, by their file names, else names. Raises ValueError for all else."""
+    form = BytesParser().parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + given)
+    found = {_named(part): part.get_payload(decode=True) for part in form.walk() if not part.is_multipart()}
+    if not form.is_multipart() or not all(isinstance(each, bytes) for each in found.values()):
+        raise ValueError("not multipart/form-data")
+    return {name: each.decode() for name, each in found.items() if isinstance(each, bytes)}
+
+
+def _named(part: Message) -> str:
+    return part.get_filename() or str(part.get_param("name", header="content-disposition"))
 
 
 def _inside(value: Any) -> Iterable[Any]:

@@ -32,10 +32,19 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Raw:
+    """An answer that is no JSON, and its Content-Type."""
+
+    text: str
+    content_type: str
+
+
+@dataclass(frozen=True)
 class Route:
     """A method and a path (`/v4/regions/{region}`), the scope that it needs ("" for none), and what answers.
 
-    `handle` returns the answer's body: a `Page` for a list, whatever the API says of an object otherwise.
+    `handle` returns the answer's body: a `Page` for a list, `Raw` for what is no JSON, whatever the API says of an
+    object otherwise.
     """
 
     method: str

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sandbox.cloudflare import alerting, dns, health_checks, load_balancing, origin_pulls, zones
+from sandbox.cloudflare import alerting, dns, health_checks, load_balancing, origin_pulls, workers, zones
 from sandbox.model import Kind, Refused
 
 KINDS: tuple[Kind, ...] = (
@@ -13,6 +13,7 @@ KINDS: tuple[Kind, ...] = (
     *dns.KINDS,
     *alerting.KINDS,
     *origin_pulls.KINDS,
+    *workers.KINDS,
 )
 
 # What every zone has always; it is neither made nor deleted by anybody.

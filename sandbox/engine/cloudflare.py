@@ -3,7 +3,7 @@
 What replaces is from the upstream provider's schema (v5); what is refused at preview was seen with the plugin.
 """
 
-from sandbox.cloudflare import alerting, dns, health_checks, ip_ranges, load_balancing, origin_pulls, zones
+from sandbox.cloudflare import alerting, dns, health_checks, ip_ranges, load_balancing, origin_pulls, workers, zones
 from sandbox.engine import sdk
 from sandbox.engine.checks import Check, one_of
 from sandbox.engine.resource import Life, Properties, Resource, Seconds
@@ -32,6 +32,13 @@ class _Standing(Life):
 
     def delete(self, model: Model, account: str, kind: str, identity: str) -> None:
         pass
+
+
+class _Uploaded(Life):
+    """What is made and changed by the same call, whether it is there or not."""
+
+    def create(self, model: Model, account: str, kind: str, body: Body) -> Body:  # noqa: ARG002
+        return workers.upload(model, account, body)
 
 
 def _standing(body: Body) -> str:
@@ -185,6 +192,36 @@ RESOURCES = (
         _QUICK,
         names={"certificateId": "id"},
         replaces=frozenset({"certificate", "privateKey", "zoneId"}),
+        above=("zoneId",),
+        separator="/",
+    ),
+    Resource(
+        "cloudflare:index/workersScript:WorkersScript",
+        "workers_script",
+        workers.SCRIPT,
+        "Worker",
+        _QUICK,
+        sets=frozenset({"compatibilityFlags"}),
+        replaces=frozenset({"accountId", "scriptName"}),
+        unserved=frozenset(
+            {
+                *("annotations", "assets", "bindings", "bindingsInherit", "bodyPart", "cacheOptions", "contentFile"),
+                *("contentSha256", "contentType", "exports", "files", "force", "keepAssets", "keepBindings", "limits"),
+                *("migrations", "observability", "packageDependencies", "placement", "tailConsumers"),
+            }
+        ),
+        checks={"usageModel": one_of("standard", "bundled", "unbound")},
+        above=("accountId",),
+        separator="/",
+        life=_Uploaded(),
+    ),
+    Resource(
+        "cloudflare:index/workersRoute:WorkersRoute",
+        "workers_route",
+        workers.ROUTE,
+        "Workers route",
+        _QUICK,
+        replaces=frozenset({"zoneId"}),
         above=("zoneId",),
         separator="/",
     ),

@@ -210,5 +210,22 @@ make(
         "private_key": Output.secret(config.require("key")),
     },
 )
+worker = make(
+    cloudflare.WorkersScript,
+    "worker",
+    {
+        "account_id": account,
+        "script_name": "us-failover",
+        "content": "export default { fetch: () => new Response('1') };\n",
+        "main_module": "failover.mjs",
+        "compatibility_date": "2026-01-01",
+    },
+)
+make(
+    cloudflare.WorkersRoute,
+    "route",
+    {"zone_id": zone, "pattern": f"failover.{HOST}/*", "script": worker.script_name},
+    delete_before_replace=True,
+)
 pulumi.export("address", server.ip_address)
 pulumi.export("password", database.root_password)

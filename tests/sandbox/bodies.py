@@ -142,6 +142,20 @@ def dns_record(**changes: Any) -> Body:
     } | changes
 
 
+def worker(**changes: Any) -> Body:
+    return {
+        "account_id": ACCOUNT,
+        "script_name": "us-failover",
+        "content": "export default { fetch: () => new Response('é') };\n",
+        "main_module": "failover.mjs",
+        "compatibility_date": "2026-01-01",
+    } | changes
+
+
+def route(**changes: Any) -> Body:
+    return {"zone_id": ZONE_ID, "pattern": f"failover.{ZONE}/*", "script": "us-failover"} | changes
+
+
 def notification_policy(**changes: Any) -> Body:
     return {
         "account_id": ACCOUNT,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox import cloudflare, process
-from sandbox.cloudflare import alerting, dns, health_checks, load_balancing, origin_pulls, zones
+from sandbox.cloudflare import alerting, dns, health_checks, load_balancing, origin_pulls, workers, zones
 from sandbox.model import Body, Model, Refused
 from sandbox.store import Store
 from tests.sandbox import bodies
@@ -62,6 +62,26 @@ def refusal(call: Callable[[], Any], status: int = 400) -> list[tuple[int, str]]
             bodies.load_balancer({"id": "none"}, name="api.elsewhere.example"),
             1002,
             f"name: must be in the zone {ZONE}",
+        ),
+        (
+            workers.SCRIPT,
+            bodies.worker(script_name="Us failover"),
+            1002,
+            "script_name: Worker names are of lower-case letters, digits, dashes and underscores, 63 at most",
+        ),
+        (workers.SCRIPT, bodies.worker(account_id="another"), 10_000, "Authentication error"),
+        (
+            workers.ROUTE,
+            bodies.route(pattern=f"failover.not{ZONE}/*"),
+            10_022,
+            f"Route pattern must include zone name {ZONE}",
+        ),
+        (
+            workers.ROUTE,
+            bodies.route(),
+            10_019,
+            "Cannot configure a route for a Worker which does not exist. "
+            "Please ensure this Worker exists and try again.",
         ),
         (health_checks.NAME, bodies.health_check(interval=4), 1002, "interval: must be between 5 and 3600"),
         (

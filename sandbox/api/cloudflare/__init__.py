@@ -5,12 +5,16 @@ from typing import Any
 
 from sandbox import cloudflare
 from sandbox.api.cloud import Access, Cloud
-from sandbox.api.cloudflare import lives, others
+from sandbox.api.cloudflare import lives, others, workers
 from sandbox.api.route import Call, Page, Route
 from sandbox.model import Body, Problem, Refused
 
 # Where a path has both a fixed part and an id in one place, the fixed one is asked first.
-ROUTES: tuple[Route, ...] = (*others.ROUTES, *(route for each in lives.COLLECTIONS for route in each.routes()))
+ROUTES: tuple[Route, ...] = (
+    *others.ROUTES,
+    *workers.ROUTES,
+    *(route for each in lives.COLLECTIONS for route in each.routes()),
+)
 
 
 def _page(page: Page) -> Body:

@@ -6,7 +6,7 @@ from typing import Any
 from sandbox import cloudflare
 from sandbox.api import listing
 from sandbox.api.route import Collection
-from sandbox.cloudflare import alerting, dns, health_checks, load_balancing, origin_pulls, zones
+from sandbox.cloudflare import alerting, dns, health_checks, load_balancing, origin_pulls, workers, zones
 from sandbox.model import Body, Kind, Problem, Refused
 
 PREFIX = "/client/v4"
@@ -19,6 +19,10 @@ _ALL_AT_ONCE = listing.cloudflare(None)
 
 def _shown(found: Body) -> Body:
     return {name: value for name, value in found.items() if name not in ("account_id", "zone_id")}
+
+
+def _listed(found: Body) -> Body:
+    return {name: value for name, value in _shown(found).items() if name not in ("content", "script_name")}
 
 
 def _identity(found: Body) -> Body:
@@ -96,5 +100,25 @@ COLLECTIONS = (
         verbs=frozenset({"list", "create", "read", "update", "delete"}),
         tells=_identity,
         plural="notification policies",
+    ),
+    _lives(
+        f"{ZONE}/workers/routes",
+        workers.ROUTE,
+        "Workers route",
+        "Workers Routes",
+        above=_OF_ZONE,
+        verbs=frozenset({"list", "create", "read", "update", "delete"}),
+        missing=Refused(404, Problem("Route not found.", code=10_007)),
+    ),
+    _lives(
+        f"{ACCOUNT}/workers/scripts",
+        workers.SCRIPT,
+        "Worker",
+        "Workers Scripts",
+        above=_OF_ACCOUNT,
+        shows=_listed,
+        verbs=frozenset({"list", "delete"}),
+        deleted=lambda _: None,
+        missing=Refused(404, Problem("This Worker does not exist on your account.", code=10_007)),
     ),
 )

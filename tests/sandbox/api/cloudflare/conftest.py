@@ -30,6 +30,8 @@ def _empty(box: Box) -> None:
     )
     box.fail()
     for path in (
+        f"{zone}/workers/routes",
+        f"{account}/workers/scripts",
         f"{zone}/load_balancers",
         f"{zone}/dns_records?per_page=5000",
         f"{zone}/healthchecks",

@@ -174,6 +174,43 @@ def test_the_life_of_an_origin_pull_certificate_and_its_key_is_never_read_back(c
     _gone(lambda: pulls.get(made.id, zone_id=ZONE_ID))
 
 
+def test_the_lives_of_a_worker_and_its_route(client: Cloudflare) -> None:
+    scripts, routes = client.workers.scripts, client.workers.routes
+    wanted = bodies.worker()
+    for text in (wanted["content"], wanted["content"].replace("é", "ü\n")):  # an upload makes, and it replaces
+        made = scripts.update(
+            "us-failover",
+            account_id=ACCOUNT,
+            metadata={"main_module": "failover.mjs", "compatibility_date": "2026-01-01"},
+            files=[("failover.mjs", text.encode(), "application/javascript+module")],
+        )
+        assert (made.id, made.has_modules) == ("us-failover", True)
+        read = scripts.content.get("us-failover", account_id=ACCOUNT)
+        assert read.read().decode().split("\r\n\r\n", 1)[1].split("\r\n--")[0] == text
+    settings: Any = scripts.script_and_version_settings.get("us-failover", account_id=ACCOUNT)
+    assert (settings.compatibility_date, settings.bindings) == ("2026-01-01", [])
+    assert [found.id for found in scripts.list(account_id=ACCOUNT)] == ["us-failover"]
+
+    route: Any = routes.create(zone_id=ZONE_ID, pattern=f"failover.{ZONE}/*", script="us-failover")
+    assert routes.get(route.id, zone_id=ZONE_ID).to_dict() == route.to_dict()
+    assert [found.pattern for found in routes.list(zone_id=ZONE_ID)] == [f"failover.{ZONE}/*"]
+    assert routes.update(route.id, zone_id=ZONE_ID, pattern=f"failover.{ZONE}/*").script is None
+    routes.delete(route.id, zone_id=ZONE_ID)
+    _gone(lambda: routes.get(route.id, zone_id=ZONE_ID), 10_007)
+    scripts.delete("us-failover", account_id=ACCOUNT)
+    _gone(lambda: scripts.content.get("us-failover", account_id=ACCOUNT), 10_007)
+    assert scripts.list(account_id=ACCOUNT).result == []
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code"), [({"main_module": "other.mjs"}, 10_021), ({"main_module": "a.mjs", "tags": ["a"]}, 1_002)]
+)
+def test_a_worker_whose_form_is_wrong_or_not_served_is_refused(client: Cloudflare, metadata: Any, code: int) -> None:
+    with pytest.raises(cloudflare.BadRequestError) as refused:
+        client.workers.scripts.update("a", account_id=ACCOUNT, metadata=metadata, files=[("a.mjs", b"")])
+    assert [error.code for error in refused.value.errors] == [code]
+
+
 def test_a_zone_pulls_with_its_own_certificate_when_told_to(client: Cloudflare) -> None:
     settings: Any = client.origin_tls_client_auth.settings
     assert settings.get(zone_id=ZONE_ID).enabled is False
