@@ -28,6 +28,7 @@ MACHINES = "have real processes play its servers and balancers: SSH, HTTP, HAPro
 DATA = "also have real PostgreSQL and S3 servers run in the place of its databases and buckets"
 ROLE = "of this role only"
 MAX_UNAVAILABLE = "how many servers of a role may be out at once"
+FRONT = "also have its public names answered and probed: a real proxy, and real probes of the machines behind it"
 PUBLISH = "add the evidence to docs/evidence"
 ALARM = "tell the board and those on call what is wrong, that it failed, and when that is over"
 ENVIRONMENT = "of this environment only"
@@ -205,8 +206,8 @@ def cost(_: Context, stack: str, json: bool = False) -> None:
         console.show(costs.table(report))
 
 
-@task(help={"machines": MACHINES, "data": DATA})
-def sandbox_start(_: Context, machines: bool = False, data: bool = False) -> None:
+@task(help={"machines": MACHINES, "data": DATA, "front": FRONT})
+def sandbox_start(_: Context, machines: bool = False, data: bool = False, front: bool = False) -> None:
     """Start the sandbox, a local Linode and Cloudflare."""
     from operations import console, sandbox
 
@@ -215,6 +216,8 @@ def sandbox_start(_: Context, machines: bool = False, data: bool = False) -> Non
         sandbox.machines(ROOT, console.say)
     if data:
         sandbox.data(ROOT, console.say)
+    if front:
+        sandbox.front(ROOT, console.say)
     print(sandbox.describe(started))
 
 

@@ -28,6 +28,7 @@ from operations import edits, engine, throwaway
 from operations.errors import Failed
 from operations.project import Apis, Project, read_project_file, without_real
 from sandbox import data as holding
+from sandbox import front as edge
 from sandbox import machines as playing
 from sandbox import process
 from sandbox.following import Control, GoneError
@@ -39,6 +40,7 @@ BACKEND = "backend"
 PASSPHRASE = "passphrase"  # noqa: S105 - the name of its file
 MARK = "this-is-a-sandbox"
 _NO_DATA = "Its databases and buckets are not real; ./inv sandbox.start --data makes them so."
+_NO_FRONT = "Nobody answers its public names; ./inv sandbox.start --front has them answered."
 _NO_MACHINES = "No machines play its servers; ./inv sandbox.start --machines starts them."
 FLAG = f"{settings.PROJECT}:sandbox"
 
@@ -73,6 +75,16 @@ def data(root: Path, say: Callable[[str], None]) -> holding.Data:
     """
     with _reported():
         return holding.start(root / FOLDER, say)
+
+
+def front(root: Path, say: Callable[[str], None]) -> edge.Front:
+    """Start what plays Cloudflare's edge, and the machines behind it, unless they run, and return where it listens.
+
+    Raises:
+        Failed: they don't start.
+    """
+    with _reported():
+        return edge.start(root / FOLDER, say)
 
 
 def stop(root: Path) -> None:
@@ -128,12 +140,14 @@ def report(running: process.Running | None) -> dict[str, Any]:
     played = playing.status(running.file.parent)
     told = {**dataclasses.asdict(played), "key": str(played.key)} if played else None
     held = holding.status(running.file.parent)
+    answering = edge.status(running.file.parent)
     return {
         "running": True,
         **dataclasses.asdict(running),
         "file": str(running.file),
         "machines": told,
         "data": dataclasses.asdict(held) if held else None,
+        "front": {**dataclasses.asdict(answering), "log": str(answering.log)} if answering else None,
     }
 
 
@@ -145,7 +159,9 @@ def describe(running: process.Running | None) -> str:
     told = f"Machines play {len(played.ssh)} servers and {len(played.balancers)} balancers." if played else _NO_MACHINES
     held = holding.status(running.file.parent)
     real = f"Real are {len(held.databases)} databases and {len(held.buckets)} buckets." if held else _NO_DATA
-    return f"The sandbox runs: {running.providers} (process {running.pid}), {running.file}\n{told}\n{real}"
+    answering = edge.status(running.file.parent)
+    public = f"{len(answering.names)} public names are answered at {answering.url}." if answering else _NO_FRONT
+    return f"The sandbox runs: {running.providers} (process {running.pid}), {running.file}\n{told}\n{real}\n{public}"
 
 
 def has_stack(root: Path, name: str) -> bool:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, TypeVar
 
@@ -263,6 +264,9 @@ class Model:
         if not whole or not all(isinstance(names, list) for names in given.values()):
             raise ValueError(f"conditions are {', '.join(CONDITIONS)}, each a list of names")
         wanted = {name: [str(item) for item in given.get(name, ())] for name in CONDITIONS}
+        for item in (*wanted["failing"], *wanted["slow"]):
+            if not re.fullmatch(r".+=\d+(\.\d+)?", item):
+                raise ValueError(f"{item} has no number: failing and slow are lists of SERVER=NUMBER")
         with self._store.transaction() as tx:
             tx.set("conditions", wanted)
         return wanted
@@ -435,6 +439,11 @@ class Model:
 CONDITIONS = {
     "regions_down": "Linode regions by name: servers there are offline, their nodes DOWN, Cloudflare's probes fail; "
     "real databases and buckets there can't be reached",
+    "killed": "servers by label or pattern (`us-prod-api-*`): as after a loss of power, until that is taken back",
+    "failing": "servers by label or pattern, with a share (`us-prod-api-*=0.3`): of what their application answers, so "
+    "much is a 500",
+    "slow": "servers by label or pattern, with seconds (`us-prod-api-*=2.5`): their application answers so much later",
+    "blind": "probe regions of Cloudflare by code: what is probed from there fails",
     "unbootable": "servers by label: they fail at their next boot",
     "unhealthy": "addresses, and names of servers, origins, databases and health checks: nodes are DOWN, probes fail, "
     "real databases take no connections",
@@ -446,6 +455,12 @@ def conditions(tx: Transaction) -> dict[str, list[str]]:
     """What is wrong in the clouds now, by its kind."""
     known: dict[str, list[str]] = tx.setting("conditions", {})
     return {name: known.get(name, []) for name in CONDITIONS}
+
+
+def measure(items: Iterable[str], label: str) -> float:
+    """The largest number that a condition's items (PATTERN=NUMBER) have for a label; 0 where it is under none."""
+    parted = (item.rpartition("=") for item in items)
+    return max((float(number) for pattern, _, number in parted if fnmatchcase(label, pattern)), default=0.0)
 
 
 def state(tx: Transaction, private: Body) -> str | None:

@@ -42,7 +42,8 @@ class Follower:
 
 MACHINES = Follower("sandbox.machines", "machines", "machines.lock", "machines.log")
 DATA = Follower("sandbox.data", "databases and buckets", "data.lock", "data.log")
-FOLLOWERS = (MACHINES, DATA)
+FRONT = Follower("sandbox.front", "front", "front.lock", "front.log")
+FOLLOWERS = (FRONT, MACHINES, DATA)
 
 
 @dataclass(frozen=True)

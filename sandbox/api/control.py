@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 from sandbox import faults
 from sandbox.api import reading
 from sandbox.api.cloud import Access
+from sandbox.cloudflare import edge, probes
 from sandbox.faults import Faults
 from sandbox.linode import fleet, holdings
 from sandbox.model import Model
@@ -43,6 +44,10 @@ class Address:
 
 def _set_verdicts(held: Held, given: Any) -> Any:
     return held.model.ask(lambda tx: fleet.set_verdicts(tx, given))
+
+
+def _set_found(held: Held, given: Any) -> Any:
+    return held.model.ask(lambda tx: probes.set_found(tx, given))
 
 
 def _move(held: Held, given: Any) -> Any:
@@ -89,6 +94,15 @@ ADDRESSES = (
         lambda held, _: held.model.ask(holdings.show),
     ),
     Address("PUT", "/verdicts", "says which nodes really are `UP` and `DOWN`, for so many `seconds`", _set_verdicts),
+    Address(
+        "GET",
+        "/edge",
+        "lists what real processes play of Cloudflare: proxied names, their pools, and what is probed",
+        lambda held, _: held.model.ask(edge.show),
+    ),
+    Address(
+        "PUT", "/probes", "says what probes really `found`, by watch and region, for so many `seconds`", _set_found
+    ),
     Address(
         "POST",
         "/tokens",

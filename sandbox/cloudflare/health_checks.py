@@ -43,6 +43,11 @@ _HTTP: Body = {
 _TCP: Body = {"method": "connection_established", "port": 80}
 
 
+def regions(body: Body) -> list[str]:
+    """The regions from which is probed. Without any, Cloudflare chooses them: here, one does."""
+    return [*(body["check_regions"] or REGIONS[:1])]
+
+
 def _check(change: Change) -> Iterator[Problem]:
     yield from rules.checked_often_enough(change, LEAST_INTERVAL)
     body = change.body
@@ -72,11 +77,13 @@ def _complete(change: Change) -> None:
 def _present(tx: Transaction, record: Record) -> Body:
     """With what its probes found; "unknown" until the first of them came back."""
     body = record.body
-    healthy = probes.reached(tx, body["address"], body["name"])
-    status, reason = ("healthy", "") if healthy else ("unhealthy", probes.FAILURE)
+    found = probes.findings(tx, record.id, regions(body), body["address"], body["name"]).values()
+    healthy = probes.most([each["healthy"] for each in found])
+    reasons = [each["failure_reason"] for each in found if not each["healthy"]]
+    status, reason = ("healthy", "") if healthy else ("unhealthy", reasons[0])
     if body["suspended"]:
         status, reason = "suspended", ""
-    elif tx.now.timestamp() < record.private["first_result"]:
+    elif tx.now.timestamp() < record.private["first_result"] or any(map(probes.is_unknown, found)):
         status, reason = "unknown", ""
     return {**body, "status": status, "failure_reason": reason}
 

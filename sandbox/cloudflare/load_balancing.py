@@ -224,16 +224,40 @@ def _pool_beside(tx: Transaction, record: Record) -> Body:
     return {"pop_health": _pool_health(tx, record), "references": _references(tx, record, "pool", "load_balancer")}
 
 
+def checked(body: Body) -> list[Body]:
+    """The origins of a pool that are probed."""
+    return [origin for origin in body["origins"] if origin["enabled"]]
+
+
+def regions(body: Body) -> list[str]:
+    """The regions from which a pool is probed."""
+    return [region for region in body["check_regions"] or POOL_REGIONS if region != _EVERYWHERE]
+
+
+def watch(pool: str, origin: Body) -> str:
+    """What the probes of a pool's origin are known by."""
+    return f"{pool}/{origin['name']}"
+
+
 def _pool_health(tx: Transaction, record: Record) -> Body:
     """What each region's probes find, by region; nothing where none are sent."""
     body = record.body
     if not (body["monitor"] and body["enabled"]):
         return {}
-    checked = [origin for origin in body["origins"] if origin["enabled"]]
-    well = [probes.reached(tx, origin["address"], origin["name"]) for origin in checked]
-    findings = [probes.finding(origin["address"], healthy) for origin, healthy in zip(checked, well, strict=True)]
-    found = {"healthy": sum(well) >= body["minimum_origins"], "origins": findings}
-    return {region: found for region in body["check_regions"] or POOL_REGIONS if region != _EVERYWHERE}
+    found = [
+        (
+            origin["address"],
+            probes.findings(tx, watch(record.id, origin), regions(body), origin["address"], origin["name"]),
+        )
+        for origin in checked(body)
+    ]
+    return {
+        region: {
+            "healthy": sum(said[region]["healthy"] for _, said in found) >= body["minimum_origins"],
+            "origins": [{address: said[region]} for address, said in found],
+        }
+        for region in regions(body)
+    }
 
 
 def _references(tx: Transaction, record: Record, relation: str, kind: str) -> list[Body]:

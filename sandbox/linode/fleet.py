@@ -5,19 +5,20 @@ nobody is left to find out, the model says again what is usual.
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox.linode import backups, instances, node_balancers
-from sandbox.model import Body, arrives, conditions
+from sandbox.model import Body, arrives, conditions, measure
 from sandbox.store import Record, Transaction
 
 
 def show(tx: Transaction) -> Body:
     """The instances and NodeBalancers, each with what a process in its place has to know; no secrets."""
-    unbootable = conditions(tx)["unbootable"]
+    wrong = conditions(tx)
     return {
-        "instances": [_instance(tx, found, unbootable) for found in tx.everyones(instances.NAME)],
-        "balancers": [_balancer(tx, found) for found in tx.everyones(node_balancers.NAME)],
+        "instances": [_instance(tx, found, wrong) for found in tx.everyones(instances.NAME)],
+        "balancers": [_balancer(tx, found, wrong) for found in tx.everyones(node_balancers.NAME)],
     }
 
 
@@ -33,7 +34,7 @@ def set_verdicts(tx: Transaction, given: Any) -> Body:
     return {"nodes": nodes}
 
 
-def _instance(tx: Transaction, record: Record, unbootable: list[str]) -> Body:
+def _instance(tx: Transaction, record: Record, wrong: Mapping[str, list[str]]) -> Body:
     disks = record.private.get("disks", ())
     return {
         "id": record.id,
@@ -48,17 +49,20 @@ def _instance(tx: Transaction, record: Record, unbootable: list[str]) -> Body:
         "backups": backups.known(tx, record),
         # Another one: it has been off in between.
         "booted": arrives(record.private),
-        "boots": record.body["label"] not in unbootable,
+        "boots": record.body["label"] not in wrong["unbootable"],
+        # What ails its application.
+        "ails": {name: measure(wrong[name], record.body["label"]) for name in ("failing", "slow")},
     }
 
 
-def _balancer(tx: Transaction, record: Record) -> Body:
+def _balancer(tx: Transaction, record: Record, wrong: Mapping[str, list[str]]) -> Body:
+    is_on = record.body["region"] not in wrong["regions_down"]
     own = [child for child in tx.children(node_balancers.NAME, record.id) if child.kind == node_balancers.CONFIG]
     return {
         "id": record.id,
         "label": record.body["label"],
         "ipv4": record.body["ipv4"],
-        "configs": [_config(tx, record, config) for config in own],
+        "configs": [_config(tx, record, config) for config in own if is_on],
     }
 
 

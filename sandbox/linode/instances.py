@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -267,7 +268,10 @@ def _present(tx: Transaction, record: Record) -> Body:
 
 def status(tx: Transaction, record: Record) -> str:
     """What an instance is doing now: "running" when it is up."""
-    if record.body["region"] in conditions(tx)["regions_down"]:
+    wrong = conditions(tx)
+    if record.body["region"] in wrong["regions_down"]:
+        return OFFLINE
+    if any(fnmatchcase(record.body["label"], pattern) for pattern in wrong["killed"]):
         return OFFLINE
     return state(tx, record.private) or str(record.body["status"])
 

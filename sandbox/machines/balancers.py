@@ -1,36 +1,23 @@
 """The NodeBalancers: one real HAProxy with a frontend a port and a server a node, as the model has them.
 
-A node's mode and weight are set while it runs. All else is a new configuration: a new process takes over the old one's
-listening sockets, so that no connection is refused, and the old one goes on with what it has until that is over.
+A node's mode and weight are set while it runs. All else is a new configuration. One whose region is down is cut off.
 """
 
-import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox import children
+from sandbox import haproxy
 from sandbox.addresses import loopback, port_for
 from sandbox.machines.units import PACE
-from sandbox.process import SandboxError
 from toolchain.debian import Tools
 
-_SOCKET, _STATE, _CONFIGURATION, _LOG = "haproxy.sock", "haproxy.state", "haproxy.cfg", "haproxy.log"
-_READY_WITHIN = 5.0
 _ALGORITHMS = {"roundrobin": "roundrobin", "leastconn": "leastconn", "source": "source"}
 _PROXY_HEADERS = {"none": "", "v1": " send-proxy", "v2": " send-proxy-v2"}
 
 # Idle connections are closed after a while, as NodeBalancers do. A node that can't be reached is tried again elsewhere.
 _COMMON = f"""\
-global
-    stats socket unix@{_SOCKET} mode 600 level admin expose-fd listeners
-    server-state-file {_STATE}
-    hard-stop-after 300s
-    nbthread 1
-
+{haproxy.GLOBAL}
 defaults
     mode tcp
     timeout connect 3s
@@ -49,23 +36,19 @@ class Balancers:
     """The NodeBalancers of the sandbox whose machines are in a folder: this process's own, too."""
 
     def __init__(self, folder: Path, tools: Tools) -> None:
-        self._folder, self._tools = folder, tools
-        self._current: subprocess.Popen[bytes] | None = None
-        self._ending: list[subprocess.Popen[bytes]] = []
+        self._folder, self._haproxy = folder, haproxy.Haproxy(folder, tools)
         self._shape = ""
         self._set: dict[str, Sequence[str]] = {}
         self._found: dict[str, str] = {}
 
     def follow(self, balancers: Sequence[Mapping[str, Any]]) -> None:
         """Brings HAProxy to what the model says."""
-        self._ending = [each for each in self._ending if each.poll() is None]
         configs = [config for balancer in balancers for config in balancer["configs"]]
         shape = "".join(self._lines(balancers, modes=False)) if configs else ""
-        died = bool(self._current and self._current.poll() is not None)
-        if died or shape != self._shape:
-            self._replace("".join(self._lines(balancers, modes=True)) if configs else "")
+        if shape != self._shape or bool(shape) != self._haproxy.runs:
+            self._haproxy.replace("".join(self._lines(balancers, modes=True)) if configs else "")
             self._shape, self._set = shape, {}
-        for config in configs if self._current else ():
+        for config in configs:
             for node in config["nodes"]:
                 self._put(_server(config, node), node)
 
@@ -78,7 +61,7 @@ class Balancers:
             for node in config["nodes"]
         }
         found = {node: self._found.get(node, "unknown") for node in nodes.values()}
-        lines = self._ask("show stat").splitlines() if self._current else []
+        lines = self._haproxy.ask("show stat").splitlines() if self._haproxy.runs else []
         names = lines[0].removeprefix("# ").split(",") if lines else []
         for line in lines[1:]:
             row = dict(zip(names, line.split(","), strict=False))
@@ -99,62 +82,20 @@ class Balancers:
                 port_for(443 if 443 in ports[each["ipv4"]] else ports[each["ipv4"]][0]),  # noqa: PLR2004
             )
             for each in balancers
-            if ports[each["ipv4"]] and self._current
+            if ports[each["ipv4"]] and self._haproxy.runs
         }
 
     def end(self) -> None:
         """Ends HAProxy, and what it has under way."""
-        for each in (*self._ending, *([self._current] if self._current else [])):
-            each.kill()
-            each.wait()
-
-    def _replace(self, text: str) -> None:
-        """Has a new process take over with a configuration; with none, only ends the old one."""
-        before = self._current if self._current and self._current.poll() is None else None
-        (self._folder / _STATE).write_text(self._ask("show servers state") if before else "1\n")
-        self._current = self._start(text, before) if text else None
-        if before and self._current is None:
-            before.terminate()
-        if before:
-            self._ending.append(before)
-
-    def _start(self, text: str, before: subprocess.Popen[bytes] | None) -> subprocess.Popen[bytes]:
-        (self._folder / _CONFIGURATION).write_text(text)
-        succession = ["-x", _SOCKET, "-sf", str(before.pid)] if before else []
-        with (self._folder / _LOG).open("ab") as log:
-            started = subprocess.Popen(
-                [str(self._tools.path("haproxy")), "-db", "-f", _CONFIGURATION, *succession],
-                cwd=self._folder,
-                env={**os.environ, **self._tools.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=children.tied(os.getpid()),  # noqa: PLW1509 - this process has no other thread
-            )
-        until = time.monotonic() + _READY_WITHIN
-        while f"Pid: {started.pid}\n" not in self._ask("show info"):
-            if started.poll() is not None or time.monotonic() > until:
-                raise SandboxError(f"HAProxy does not take its configuration: see {self._folder / _LOG}")
-            time.sleep(0.01)
-        return started
+        self._haproxy.end()
 
     def _put(self, server: str, node: Mapping[str, Any]) -> None:
         """Has a node taken connections, or not, as its mode says; what is established is left alone."""
         commands = [f"set server {server} {command}" for command in _commands(node)]
         if self._set.get(server) != commands:
             for command in commands:
-                self._ask(command)
+                self._haproxy.ask(command)
             self._set[server] = commands
-
-    def _ask(self, command: str) -> str:
-        try:
-            with socket.socket(socket.AF_UNIX) as admin:
-                admin.settimeout(2)
-                admin.connect(_SOCKET)  # relative: a socket's path has 107 bytes at most
-                admin.sendall(f"{command}\n".encode())
-                return b"".join(iter(lambda: admin.recv(65536), b"")).decode()
-        except OSError:
-            return ""
 
     def _lines(self, balancers: Sequence[Mapping[str, Any]], *, modes: bool) -> Iterator[str]:
         yield _COMMON

@@ -22,6 +22,7 @@ from sandbox import children, following, process
 from sandbox.addresses import loopback
 from sandbox.machines import ENDPOINTS, FOLDER, NEEDED, backups, births, machine, programs, sshd
 from sandbox.machines.balancers import Balancers
+from sandbox.machines.units import AILS
 from toolchain import debian
 from toolchain.debian import Tools
 
@@ -137,11 +138,21 @@ class _Host:
         """Has a machine on where its instance is, and off where not; off and on again where that was so."""
         is_on, rebooted = instance["status"] == _RUNNING, instance["booted"] != playing.instance["booted"]
         playing.instance = instance
+        self._ail(self._folder / instance["id"], instance["ails"])
         if playing.pid and (rebooted or not is_on):
             self._off(playing)
             playing.returns = time.monotonic() + _REBOOT_TAKES
         if playing.pid is None and is_on and instance["boots"] and time.monotonic() >= playing.returns:
             self._boot(playing)
+
+    @staticmethod
+    def _ail(folder: Path, ails: Mapping[str, float]) -> None:
+        """Says what ails the application of a machine, which looks at each request."""
+        text = json.dumps(ails)
+        if not (folder / AILS).exists() or (folder / AILS).read_text() != text:
+            draft = folder / f".{AILS}"
+            draft.write_text(text)
+            draft.replace(folder / AILS)
 
     def _boot(self, playing: _Playing) -> None:
         folder = self._folder / playing.instance["id"]

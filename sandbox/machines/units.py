@@ -6,6 +6,8 @@ not shortened: this machine may be busy.
 
 import asyncio
 import hashlib
+import json
+import random
 import secrets
 import shutil
 import ssl
@@ -20,6 +22,7 @@ from sandbox.machines.commands import Command, Ended, parted, unknown
 from sandbox.machines.images import Images
 
 PACE = 0.1
+AILS = "ails.json"  # beside a machine's `root`: what ails its application, by the conditions
 
 _STARTS = 0.2  # seconds, here
 _GRACE = 2.0  # seconds, here; Caddy's grace_period has ten
@@ -144,6 +147,10 @@ class App(Unit):
             await self._server.drain(_GRACE)
 
     async def _answer(self, request: web.Request) -> web.Answer:
+        ails = json.loads((self._root.parent / AILS).read_text())
+        await asyncio.sleep(ails["slow"])
+        if random.random() < ails["failing"]:  # noqa: S311 - it is no secret
+            return web.Answer(500)
         path = request.path.partition("?")[0]
         if path == self._health:
             return web.Answer(self._status, self._shown)

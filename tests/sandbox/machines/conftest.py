@@ -36,7 +36,7 @@ class Fleet:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def add(self, label: str, **changes: Any) -> dict[str, Any]:
+    def add(self, label: str, region: str = REGION, **changes: Any) -> dict[str, Any]:
         """A server of the role `api`, born as the platform's are."""
         certificate, key = bodies.certificate()
         given = {
@@ -60,7 +60,7 @@ class Fleet:
         }
         text = user_data.render(user_data.RoleServer(**{**given, **changes}))
         metadata = {"user_data": base64.b64encode(text.encode()).decode()}
-        body = bodies.instance(label=label, region=REGION, metadata=metadata)
+        body = bodies.instance(label=label, region=region, metadata=metadata)
         self.instances[label] = made = self.ask("POST", "/linode/instances", body)
         return dict(made)
 

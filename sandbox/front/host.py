@@ -1,0 +1,121 @@
+"""The process that keeps the front as the sandbox's model has it, and tells the model what its probes find."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sandbox import children, following, machines, process
+from sandbox.cloudflare.probes import most
+from sandbox.data import digest
+from sandbox.front import FOLDER, STATUS, edge, probes, steering
+from toolchain import debian
+
+_HOLDS = 10.0  # seconds that what was found counts; said again well before
+
+Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+def follow(folder: Path) -> None:
+    """Runs the front of the sandbox in a folder until told to stop, or until there is no sandbox any more.
+
+    Raises SandboxError where another front of it runs, or there is no sandbox; and CommandError of the tools.
+    """
+    own = folder / FOLDER
+
+    def make(control: following.Control) -> following.Host:
+        own.mkdir(mode=0o700, exist_ok=True)
+        os.chdir(own)
+        for left in (STATUS, probes.WATCHED, probes.FOUND):  # of one that was killed
+            (own / left).unlink(missing_ok=True)
+        return _Host(folder, own, control)
+
+    following.run(folder, process.FRONT, make)
+
+
+class _Host:
+    def __init__(self, folder: Path, own: Path, control: following.Control) -> None:
+        self._own, self._machines, self._control = own, folder / machines.FOLDER, control
+        self._edge = edge.Edge(folder, own, debian.ensure(print, machines.NEEDED))
+        self._prober: int | None = None
+        self._written: dict[str, str] = {}
+        self._said: tuple[float, Mapping[Any, bool]] = (0.0, {})
+
+    def look(self) -> None:
+        """Brings everything to what the model says now. Raises GoneError."""
+        if self._prober and os.waitpid(self._prober, os.WNOHANG)[0]:
+            self._prober = None
+        shown = self._control.ask("/edge")
+        if shown is None:
+            return
+        self._write(probes.WATCHED, {"watches": shown["watches"], "blind": shown["blind"]})
+        if self._prober is None:
+            self._prober = children.fork(self._probe)
+        found = self._read()
+        well = {watch: most([each["healthy"] for each in regions.values()]) for watch, regions in found.items()}
+        names = self._edge.names(shown, well)
+        self._edge.follow(names)
+        self._say(found)
+        self._tell(shown, names, well)
+
+    def end(self) -> None:
+        """Ends everything; of health, the model says again what is usual."""
+        with suppress(following.GoneError):
+            self._control.ask("/probes", {"seconds": 0, "found": {}})
+        if self._prober:
+            os.kill(self._prober, signal.SIGKILL)
+            os.waitpid(self._prober, 0)
+        self._edge.end()
+        (self._own / STATUS).unlink(missing_ok=True)
+
+    def _probe(self) -> None:
+        children.name("prober")
+        probes.run(self._own, self._machines)
+
+    def _read(self) -> Found:
+        """What was found of the watches of which every region knows something."""
+        watched = {each["id"]: each for each in json.loads(self._written[probes.WATCHED])["watches"]}
+        try:
+            found = json.loads((self._own / probes.FOUND).read_text())
+        except FileNotFoundError:
+            return {}
+        return {watch: regions for watch, regions in found.items() if {*watched[watch]["regions"]} == regions.keys()}
+
+    def _say(self, found: Found) -> None:
+        """Tells the model what was found."""
+        verdicts = {(watch, region): each["healthy"] for watch in found for region, each in found[watch].items()}
+        when, before = self._said
+        if verdicts != before or time.monotonic() > when + _HOLDS / 3:
+            self._control.ask("/probes", {"seconds": _HOLDS, "found": found})
+            self._said = (time.monotonic(), verdicts)
+
+    def _tell(self, shown: Mapping[str, Any], names: list[edge.Name], well: Mapping[str, bool]) -> None:
+        """Writes where it listens, and what it does, for `front.status`."""
+        known = {
+            "host": self._edge.address,
+            "port": edge.PORT,
+            "of": digest(shown),
+            "known": all(each["id"] in well for each in shown["watches"]),
+            "names": [each.host for each in names],
+            "pools": {
+                pool["name"]: steering.is_well(pool, well)
+                if pool["enabled"]
+                and pool["monitor"]
+                and all(o["watch"] in well for o in pool["origins"] if o["enabled"])
+                else None
+                for pool in shown["pools"].values()
+            },
+        }
+        self._write(STATUS, known)
+
+    def _write(self, name: str, content: Any) -> None:
+        text = json.dumps(content, indent=1)
+        if text != self._written.get(name):
+            draft = self._own / f".{name}"
+            draft.write_text(text)
+            draft.replace(self._own / name)
+            self._written[name] = text
