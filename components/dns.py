@@ -45,7 +45,7 @@ class BalancedName(pulumi.ComponentResource):
         monitor = cloudflare.LoadBalancerMonitor(
             f"{name}-monitor",
             account_id=args.account_id,
-            description=_identified(
+            description=identified(
                 f"{args.label}: https://{args.host}{health.path}",
                 self,
                 f"{name}-monitor",
@@ -120,7 +120,7 @@ class ProxiedName(pulumi.ComponentResource):
             content=args.address,
             proxied=True,
             ttl=1,  # a proxied record's TTL is automatic
-            comment=_identified(args.label, self, f"{name}-record", "cloudflare:index/dnsRecord:DnsRecord"),
+            comment=identified(args.label, self, f"{name}-record", "cloudflare:index/dnsRecord:DnsRecord"),
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         check = cloudflare.Healthcheck(
@@ -143,7 +143,7 @@ class ProxiedName(pulumi.ComponentResource):
         self.register_outputs({"check_id": self.check_id})
 
 
-def _identified(text: str, parent: pulumi.Resource, name: str, type_: str) -> pulumi.Output[str]:
+def identified(text: str, parent: pulumi.Resource, name: str, type_: str) -> pulumi.Output[str]:
     """Append the identity of a resource that has no label of its own, so that it is found again without the state."""
 
     async def described() -> str:

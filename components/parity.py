@@ -25,7 +25,18 @@ None is the value of a key that was taken away.
 KEPT = 20
 """The most values of a key that are remembered."""
 
-_ITS_OWN = {"label", "jurisdiction", "region", "zone", "admin_sources", "lifetime", "parity", "failover", "standby"}
+_ITS_OWN = {
+    "label",
+    "jurisdiction",
+    "region",
+    "zone",
+    "admin_sources",
+    "lifetime",
+    "parity",
+    "failover",
+    "standby",
+    "voice",
+}
 
 
 def comparable(stack: Stack) -> dict[str, Any]:

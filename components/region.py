@@ -12,6 +12,7 @@ from components.inputs import Inputs
 from components.ops import OpsServer, OpsServerArgs
 from components.sdk import cloudflare, linode
 from components.topology import Ops, Stack
+from components.voice import Voice, VoiceArgs
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,21 @@ class Region(pulumi.ComponentResource):
                     zone_id=args.inputs.plain("cloudflareZoneId"),
                     pull_certificate=args.inputs.plain("pullCertificate"),
                     pull_key=args.inputs.secret("pullKey"),
+                ),
+                child,
+            )
+        if stack.voice is not None:
+            Voice(
+                f"{name}-voice",
+                VoiceArgs(
+                    label=f"{stack.label}-voice",
+                    zone_id=args.inputs.plain("cloudflareZoneId"),
+                    account_id=args.inputs.plain("cloudflareAccountId"),
+                    probe_regions=stack.probe_regions(),
+                    health=stack.health,
+                    alarms=stack.alarms,
+                    settings=stack.voice,
+                    hosts=stack.voice_hosts(),
                 ),
                 child,
             )

@@ -244,8 +244,9 @@ def environment_labels_are_distinct(stack: Stack) -> Found:
                 ("environments", name, "label"),
                 f"the label '{environment.label}' stands twice; give each its own",
             )
-        if environment.label == "ops":
-            yield ("environments", name, "label"), "the label 'ops' is the ops server's; choose another"
+        for label, owner in (("ops", "the ops server's"), ("voice", "that of phone names")):
+            if environment.label == label:
+                yield ("environments", name, "label"), f"the label '{label}' is {owner}; choose another"
 
 
 def test_environments_are_told_by_their_label(stack: Stack) -> Found:
@@ -351,6 +352,28 @@ def sites_have_addresses_of_names(stack: Stack) -> Found:
                     yield key, f"the site is active, and has no address for {role} of {environment}; set it"
 
 
+def voice_is_beside_the_names(stack: Stack) -> Found:
+    """F8: the names of phone trunks are names of the front, one level below the zone; no two have an edge in common."""
+    if stack.voice is None:
+        return
+    if not stack.has_front:
+        yield ("voice",), "only a stack with a 'zone' of its own has names for trunks; write it into that one's file"
+    taken = {host_label(environment, role): f"{role} of {name}" for name, environment, role, _ in stack.groups()}
+    taken |= {stack.failover.host: "the metadata ('failover.host')"} if stack.failover else {}
+    seen: dict[str, str] = {}
+    for site, settings in stack.voice.sites.items():
+        key: Key = ("voice", "sites", site)
+        host = f"{stack.voice.host}-{site}"
+        if not re.fullmatch(r"[a-z0-9-]{1,63}", host):
+            yield key, f"'{host}' is no host name's label; use a-z, 0-9 and hyphens, 63 at most"
+        if host in taken:
+            yield key, f"the host name '{host}' is already that of {taken[host]}; set another 'voice.host'"
+        for edge, address in settings.edges.items():
+            if address in seen:
+                yield (*key, "edges", edge), f"'{address}' is also the address of {seen[address]}; an edge is a host"
+            seen.setdefault(address, f"{edge} of {site}")
+
+
 def balancer_checks_fit_their_interval(stack: Stack) -> Found:
     """The API wants an interval greater than the timeout."""
     check = stack.balancer_check
@@ -391,6 +414,7 @@ STACK_RULES: tuple[Callable[[Stack], Found], ...] = (
     failures_are_detected_in_time,
     roles_move_as_their_data_lets_them,
     sites_have_addresses_of_names,
+    voice_is_beside_the_names,
     balancer_checks_fit_their_interval,
     sources_fit_a_firewall_rule,
 )
@@ -412,6 +436,7 @@ def stacks_fit_together(name: str, stack: Stack, others: Mapping[str, Stack]) ->
             )
     yield from _standby_fits(name, stack, others)
     yield from _sites_fit(name, stack, others)
+    yield from _voice_fits(name, stack)
     if stack.parity.peer == name:
         yield ("parity", "peer"), "it is this very stack; name the one that it is kept like"
     pools = {each_name: _pools(each) for each_name, each in {**others, name: stack}.items()}
@@ -476,6 +501,17 @@ def _sites_fit(name: str, stack: Stack, others: Mapping[str, Stack]) -> Found:
             yield key, f"there is no site '{site_name}'; known are {', '.join(known)}"
 
 
+def _voice_fits(name: str, stack: Stack) -> Found:
+    """F8, P7: calls arrive at sites of the front, inside the jurisdiction."""
+    known = stack.sites(name)
+    for site in stack.voice.sites if stack.voice else ():
+        key: Key = ("voice", "sites", site)
+        if site not in known:
+            yield key, f"there is no site '{site}'; known are {', '.join(known)}"
+        elif (found := catalog.REGIONS[known[site].region].jurisdiction) != stack.jurisdiction:
+            yield key, f"the site is in the jurisdiction '{found}', and calls stay in '{stack.jurisdiction}'; remove it"
+
+
 # RFC 2606 and RFC 6761 keep these names, RFC 5737 and RFC 3849 these networks, for documentation.
 _DOCUMENTATION_NAMES = (".example", ".invalid", ".test", ".localhost", "example.com", "example.net", "example.org")
 _DOCUMENTATION_NETWORKS = tuple(
@@ -501,12 +537,17 @@ def placeholders(stack: Stack) -> Found:
 
 
 def _placeholders_of_sites(stack: Stack) -> Found:
-    for site, settings in _other_sites(stack):
-        for environment, roles in settings.addresses.items():
-            for role, address in roles.items():
-                if any(ipaddress.ip_address(address) in each for each in _DOCUMENTATION_NETWORKS):
-                    key = ("failover", "sites", site, "addresses", environment, role)
-                    yield key, f"'{address}' is an address reserved for documentation; write yours"
+    addresses: dict[Key, str] = {
+        ("failover", "sites", site, "addresses", environment, role): address
+        for site, settings in _other_sites(stack)
+        for environment, roles in settings.addresses.items()
+        for role, address in roles.items()
+    }
+    for site, voice in stack.voice.sites.items() if stack.voice else ():
+        addresses |= {("voice", "sites", site, "edges", edge): address for edge, address in voice.edges.items()}
+    for key, address in addresses.items():
+        if any(ipaddress.ip_address(address) in each for each in _DOCUMENTATION_NETWORKS):
+            yield key, f"'{address}' is an address reserved for documentation; write yours"
 
 
 def _pools(stack: Stack) -> int:

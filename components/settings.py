@@ -59,6 +59,7 @@ _OF_THE_STACK = frozenset(
         "environments",
         "failover",
         "standby",
+        "voice",
     }
 )
 STACK_FILE = re.compile(r"Pulumi\.([A-Za-z0-9._-]+)\.yaml")

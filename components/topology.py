@@ -337,6 +337,7 @@ def _is_address(value: str) -> str:
         raise ValueError(f"'{value}' is no IPv4 address") from None
 
 
+Address = Annotated[str, AfterValidator(_is_address)]
 Weight = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -345,7 +346,7 @@ class Site(Model):
 
     region: RegionName = Field(description="Linode data center of its servers")
     weight: Weight = Field(default=50, description="its share of what all sites serve, against the others' weights")
-    addresses: dict[Name, dict[Name, Annotated[str, AfterValidator(_is_address)]]] = Field(
+    addresses: dict[Name, dict[Name, Address]] = Field(
         default={},
         description="public IPv4 addresses of its balancers by role, by environment; set by `failover.engage`",
     )
@@ -404,6 +405,31 @@ class Standby(Model):
     )
 
 
+class VoiceSite(Model):
+    """Where the phone calls of a site arrive."""
+
+    edges: Annotated[dict[Name, Address], Field(min_length=2)] = Field(
+        description="public IPv4 address of each SIP edge, by a name for it; each is a host of its own"
+    )
+
+
+class Voice(Model):
+    """Names for the trunks of phone providers, and health checks of the SIP edges behind them: docs/voice.md."""
+
+    host: Annotated[str, _matching(_DNS_LABEL, "a host name's label")] = Field(
+        default="sip", description="what the host name of a site begins with, before the site's name: sip-us-central"
+    )
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        default=5061, description="TCP port at which every edge takes calls, and is probed"
+    )
+    ttl: Annotated[int, Field(ge=60, le=300)] = Field(
+        default=60, description="seconds for which resolvers may keep an edge's address"
+    )
+    sites: Annotated[dict[StackName, VoiceSite], Field(min_length=1)] = Field(
+        description="SIP edges by site: this stack, or one of failover.sites"
+    )
+
+
 class Parity(Model):
     """What a stack is kept like, and which differences are wanted."""
 
@@ -452,6 +478,9 @@ class Stack(Model):
         default=None, description="the sites of a stack that publishes names; without it, this one alone"
     )
     standby: Standby | None = Field(default=None, description="of a stack that is another one's second site")
+    voice: Voice | None = Field(
+        default=None, description="names for phone trunks, of a stack with a zone; null for none"
+    )
     roles: Annotated[dict[Name, Role], Field(min_length=1)] = Field(description="what servers can be")
     environments: Annotated[dict[Name, Environment], Field(min_length=1)] = Field(
         description="the stack file names those that the stack has, and their differences"
@@ -492,6 +521,10 @@ class Stack(Model):
     def active(self, name: str) -> str:
         """Return the site that serves the stateful names; this stack is called `name`."""
         return (self.failover and self.failover.active) or self.home(name)
+
+    def voice_hosts(self) -> dict[str, str]:
+        """Return the host names that phone trunks call, by site."""
+        return {site: f"{self.voice.host}-{site}.{self.zone}" for site in self.voice.sites} if self.voice else {}
 
     def probe_regions(self) -> tuple[str, ...]:
         """Return Cloudflare's regions from which its sites are probed."""

@@ -86,14 +86,28 @@ def everything_is_behind_a_firewall(every: Sequence[Resource], _: Context) -> It
             yield each, "no firewall is before it; declare a FirewallDevice for it"
 
 
+def leads_to_an_edge(record: Resource, context: Context) -> bool:
+    """Whether a record is one of a phone name (F8), DNS only: no proxy of Cloudflare's speaks SIP."""
+    voice, name = context.settings.voice, record.get("name")
+    sites = {host: voice.sites[site] for site, host in context.settings.voice_hosts().items()} if voice else {}
+    return record.get("proxied") is False and name in sites and record.get("content") in sites[name].edges.values()
+
+
 RULES = (
     required.rule(
         "closed",
-        "What is no door is shut: firewalls drop, buckets are private, names go through Cloudflare, strictly.",
+        "What is no door is shut: firewalls drop, buckets are private, names but phones' go through Cloudflare, "
+        "strictly.",
         Required("linode:Firewall", "inboundPolicy", "DROP"),
         Required("linode:ObjectStorageBucket", "acl", "private"),
         Required("cloudflare:LoadBalancer", "proxied", value=True),
-        Required("cloudflare:DnsRecord", "proxied", value=True, given={"type": ("A", "AAAA", "CNAME")}),
+        Required(
+            "cloudflare:DnsRecord",
+            "proxied",
+            value=True,
+            given={"type": ("A", "AAAA", "CNAME")},
+            unless=leads_to_an_edge,
+        ),
         Required("cloudflare:ZoneSetting", "value", "strict", given={"settingId": ("ssl",)}),
         Required("cloudflare:AuthenticatedOriginPullsSettings", "enabled", value=True),
     ),

@@ -83,6 +83,11 @@ def _content(record: Resource) -> list[Any]:
     return _listed(record.get("content")) if record.get("type") in ("A", "AAAA", "CNAME") else []
 
 
+def _edges(context: Context) -> list[str]:
+    voice = context.settings.voice
+    return [address for site in voice.sites.values() for address in site.edges.values()] if voice else []
+
+
 # Where a load balancer of Cloudflare sends visitors.
 _STEERING = ("defaultPools", "fallbackPool", "regionPools", "countryPools", "popPools")
 
@@ -109,7 +114,8 @@ def _leaves(value: Any) -> Iterator[Any]:
 RULES = (
     rule(
         "origins",
-        "Public names lead to balancers of the stack, so traffic stays in its jurisdiction.",
+        "Public names lead to balancers of the stack, phones' also to its SIP edges, so traffic stays in its "
+        "jurisdiction.",
         Reference(
             "cloudflare:LoadBalancerPool",
             "origins",
@@ -117,13 +123,14 @@ RULES = (
             _is_balancer,
             "a balancer's",
         ),
-        Reference("cloudflare:DnsRecord", "content", _content, _is_balancer, "a balancer's"),
+        Reference("cloudflare:DnsRecord", "content", _content, _is_balancer, "a balancer's", besides=_edges),
         Reference(
             "cloudflare:Healthcheck",
             "address",
             lambda check: _listed(check.get("address")),
             _is_balancer,
             "a balancer's",
+            besides=_edges,
         ),
     ),
     StackRule("pools", "Load balancers of Cloudflare use pools of the stack, also as a last resort.", pools_are_own),
