@@ -44,6 +44,7 @@ RULES: Mapping[str, LabelRule] = {
     "bucket": LabelRule(3, 63, _WORDS),
     "bucket key": LabelRule(3, 50, _WORDS),
     "pool": LabelRule(2, 63, _WORDS),
+    "worker": LabelRule(2, 63, _WORDS),
     "tag": LabelRule(3, 50, r"[a-z0-9:.-]+"),
 }
 

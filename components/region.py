@@ -9,6 +9,7 @@ from components.birth import OpsBirthArgs, ops_server_of
 from components.edge import Edge, EdgeArgs
 from components.environment import Environment, EnvironmentArgs
 from components.inputs import Inputs
+from components.metadata import Metadata, MetadataArgs
 from components.ops import OpsServer, OpsServerArgs
 from components.sdk import cloudflare, linode
 from components.topology import Ops, Stack
@@ -60,6 +61,17 @@ class Region(pulumi.ComponentResource):
                     alarms=stack.alarms,
                     settings=stack.voice,
                     hosts=stack.voice_hosts(),
+                ),
+                child,
+            )
+        if stack.failover is not None:
+            Metadata(
+                f"{name}-metadata",
+                MetadataArgs(
+                    stack_name=args.stack_name,
+                    stack=stack,
+                    zone_id=args.inputs.plain("cloudflareZoneId"),
+                    account_id=args.inputs.plain("cloudflareAccountId"),
                 ),
                 child,
             )
