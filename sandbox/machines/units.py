@@ -20,6 +20,7 @@ from sandbox.addresses import port_for
 from sandbox.machines import web
 from sandbox.machines.commands import Command, Ended, parted, unknown
 from sandbox.machines.images import Images
+from sandbox.machines.messages import Messages
 
 PACE = 0.1
 AILS = "ails.json"  # beside a machine's `root`: what ails its application, by the conditions
@@ -110,6 +111,7 @@ class App(Unit):
         self._root, self._address, self._images = root, address, images
         self._server: web.Server | None = None
         self._shown: dict[str, object] = {}
+        self._messages: Messages | None = None
         self.port = 0
         self._health = ""
         self._status = 200
@@ -138,6 +140,8 @@ class App(Unit):
             "settings": hashlib.sha256(file.read_bytes()).hexdigest()[:12],
             "started": time.time(),
         }
+        if "PGHOST" in environment:
+            self._messages = Messages(self._root, environment)
         self._server = web.Server(self._address, self.port, self._answer)
         await self._server.open()
 
@@ -154,10 +158,20 @@ class App(Unit):
         path = request.path.partition("?")[0]
         if path == self._health:
             return web.Answer(self._status, self._shown)
+        if path == "/message" and request.method == "POST" and self._messages:
+            return await self._keep(self._messages, request)
         if path.startswith("/wait/"):  # for who wants a request that takes a while
             with suppress(ValueError):
                 await asyncio.sleep(min(60.0, float(path.removeprefix("/wait/"))))
         return web.Answer(200, {**self._shown, "path": path, "method": request.method})
+
+    async def _keep(self, messages: Messages, request: web.Request) -> web.Answer:
+        """Answers with the row of a message that is committed; the same key is the same message."""
+        key = request.headers.get("idempotency-key", "")
+        if not key:
+            return web.Answer(400, {"error": "a message needs the header Idempotency-Key"})
+        row = await messages.add(key, request.body.decode(errors="replace"))
+        return web.Answer(200, {**self._shown, "id": row}) if row else web.Answer(503, self._shown)
 
 
 class Caddy(Unit):
@@ -187,7 +201,7 @@ class Caddy(Unit):
         await self.door.drain(_GRACE)
 
     async def _pass_on(self, request: web.Request) -> web.Answer:
-        found = await web.fetch(self._address, self._app.port, request.path, 60.0, request.method)
+        found = await web.fetch(self._address, self._app.port, request, 60.0)
         return found or web.Answer(502)
 
 
@@ -206,7 +220,7 @@ class Gate(Unit):
         try:
             port, path = known["URL"].split("/", 3)[2].rpartition(":")[2], known["URL"].split("/", 3)[3]
             interval, timeout, failures = (int(known[name]) for name in ("INTERVAL", "TIMEOUT", "FAILURES"))
-            ask = (self._address, int(port), f"/{path}", float(timeout))
+            ask = (self._address, int(port), web.Request("GET", f"/{path}"), float(timeout))
         except (KeyError, IndexError, ValueError):
             raise FailedUnitError("gate: gate.env lacks URL, INTERVAL, TIMEOUT or FAILURES") from None
         await self._look(ask, failures)
@@ -218,12 +232,12 @@ class Gate(Unit):
             self._task.cancel()
         self._caddy.door.close()
 
-    async def _watch(self, ask: tuple[str, int, str, float], interval: float, failures: int) -> None:
+    async def _watch(self, ask: tuple[str, int, web.Request, float], interval: float, failures: int) -> None:
         while True:
             await asyncio.sleep(interval)
             await self._look(ask, failures)
 
-    async def _look(self, ask: tuple[str, int, str, float], failures: int) -> None:
+    async def _look(self, ask: tuple[str, int, web.Request, float], failures: int) -> None:
         answer = await web.fetch(*ask)
         if answer and answer.status // 100 == 2:  # noqa: PLR2004
             self._failed = 0

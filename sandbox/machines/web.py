@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -16,11 +16,13 @@ _PROXIED = 0x21  # version 2, a connection made for somebody else; 0x20 is the p
 
 @dataclass(frozen=True)
 class Request:
-    """A request whose body has been read and left behind."""
+    """A request; the names of its headers are in small letters."""
 
     method: str
     path: str
-    client: str
+    client: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -114,15 +116,15 @@ class Server:
         start, *lines = head.split("\r\n")
         method, path, _ = start.split(" ", 2)
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        await reader.readexactly(min(int(headers.get("content-length", 0)), _LARGEST))
-        answer = await self._handle(Request(method, path, connection.client))
+        body = await reader.readexactly(min(int(headers.get("content-length", 0)), _LARGEST))
+        answer = await self._handle(Request(method, path, connection.client, headers, body))
         connection.last = connection.last or headers.get("connection", "").lower() == "close"
-        body = json.dumps(answer.document).encode() + b"\n"
+        said = json.dumps(answer.document).encode() + b"\n"
         closing = "Connection: close\r\n" if connection.last else ""
         writer.write(
             f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n{closing}\r\n".encode()
-            + (b"" if method == "HEAD" else body)
+            f"Content-Length: {len(said)}\r\n{closing}\r\n".encode()
+            + (b"" if method == "HEAD" else said)
         )
         await writer.drain()
         connection.busy = False
@@ -135,19 +137,21 @@ class _Connection:
     last: bool = False
 
 
-async def fetch(address: str, port: int, path: str, within: float, method: str = "GET") -> Answer | None:
+async def fetch(address: str, port: int, request: Request, within: float) -> Answer | None:
     """What a server answers; None where it answers nothing within so many seconds."""
     try:
         async with asyncio.timeout(within):
-            return await _fetch(address, port, path, method)
+            return await _fetch(address, port, request)
     except (OSError, EOFError, ValueError):
         return None
 
 
-async def _fetch(address: str, port: int, path: str, method: str) -> Answer:
+async def _fetch(address: str, port: int, request: Request) -> Answer:
     reader, writer = await asyncio.open_connection(address, port)
+    given = {"host": "localhost", **request.headers, "connection": "close", "content-length": str(len(request.body))}
+    headers = "".join(f"{name}: {value}\r\n" for name, value in given.items())
     try:
-        writer.write(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        writer.write(f"{request.method} {request.path} HTTP/1.1\r\n{headers}\r\n".encode() + request.body)
         whole = await reader.read(-1)
     finally:
         writer.close()
