@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components import settings
 from operations import recovery
 from operations.errors import Failed, Refused
 from operations.servers import applied
@@ -76,4 +77,12 @@ def test_what_lives_is_taken_over_after_its_state_is_lost_and_only_bucket_keys_a
     assert {KINDS[each["type"]] for each in checkout.resources() if each.get("protect")} == PROTECTED
     assert checkout.preview().code == 0
     applied.tell(project, print)
-    assert "servers hold what was configured before: api of bot-testing, api of production" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "servers hold what was configured before: " in told
+    environments = settings.load(checkout.root, checkout.stack).environments
+    assert [
+        f"{role} of {name}"
+        for name, each in environments.items()
+        for role in each.groups
+        if f"{role} of {name}" not in told
+    ] == []
