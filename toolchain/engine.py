@@ -180,10 +180,10 @@ def _built(say: cache.Say) -> Path:
             # The language host is an older version's, about the last that the SDK's Go module carries. The
             # script that it starts programs with has to fit the Python SDK, so that is the engine's.
             go.build("python-host", programs, say)
-            sdk = go.source("engine", "github.com/pulumi/pulumi/sdk/v3")
-        script = programs / f"{HOST}-exec"
-        shutil.copyfile(sdk / "python" / "cmd" / script.name, script)
-        script.chmod(0o755)
+            script = programs / f"{HOST}-exec"
+            source = go.source("engine", "github.com/pulumi/pulumi/sdk/v3")  # which may go with this Go
+            shutil.copyfile(source / "python" / "cmd" / script.name, script)
+            script.chmod(0o755)
 
     return cache.install(_home(), build, say) / "bin" / "pulumi"
 

