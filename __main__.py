@@ -26,6 +26,7 @@ pulumi.export(parity.OUTPUT, record)
 pulumi.export("ops", region.ops.address if region.ops else None)
 pulumi.export("servers", {each: environment.servers for each, environment in region.environments.items()})
 pulumi.export("balancers", {each: environment.balancers for each, environment in region.environments.items()})
+pulumi.export("pools", {each: environment.pools for each, environment in region.environments.items()})
 pulumi.export("copies", {each: environment.copies for each, environment in region.environments.items()})
 pulumi.export("contents", {each: environment.contents for each, environment in region.environments.items()})
 if region.contents is not None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import catalog, labels
+from components import labels
+from components.front import Served
 from components.sdk import cloudflare
 from components.topology import Health
 
@@ -13,50 +14,87 @@ _SESSION_HOURS = 23
 
 @dataclass(frozen=True)
 class NameArgs:
-    """A public name: `host` answers from the balancer at `address`.
+    """A public name: `host` answers from the balancer at `address`, at the front's own `site`.
 
-    `label` names its objects; `site` is the name of the region that answers; `affinity` keeps visitors at a site.
+    `label` names its objects; `served` says which other sites there are; `affinity` keeps visitors at a site;
+    `probe_regions` are Cloudflare's, from which its sites are probed.
     """
 
     host: str
-    label: str
+    label: tuple[str, str, str]
     zone: str
     zone_id: str
     account_id: str
-    jurisdiction: str
+    probe_regions: tuple[str, ...]
     site: str
+    served: Served
     affinity: bool
     health: Health
     address: pulumi.Input[str]
 
+    @property
+    def name(self) -> str:
+        """What its objects are called that have no rules for labels."""
+        return "-".join(self.label)
+
 
 class BalancedName(pulumi.ComponentResource):
-    """A name with a load balancer over sites; only this site's pool is in it, also as the last resort.
+    """A name with a load balancer over sites; one of those that serve it is also the last resort.
 
-    Resources: LoadBalancerMonitor, LoadBalancerPool, LoadBalancer.
+    Resources: LoadBalancerMonitor, a LoadBalancerPool a site, LoadBalancer.
 
     Attributes:
-        pool_id: the pool, for alarms.
+        pools: by site, the id of its pool.
     """
 
     def __init__(self, name: str, args: NameArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("chat-tonic:dns:BalancedName", name, None, opts)
-        health = args.health
-        monitor = cloudflare.LoadBalancerMonitor(
-            f"{name}-monitor",
+        self._name, self._args = name, args
+        monitor = self._monitor()
+        addresses = {args.site: args.address, **args.served.addresses}
+        self.pools: dict[str, pulumi.Output[str]] = {
+            site: self._pool(site, address, monitor) for site, address in addresses.items()
+        }
+        order, weights = args.served.order, args.served.weights
+        pools = [self.pools[site] for site in order]
+        cloudflare.LoadBalancer(
+            f"{name}-name",
+            zone_id=args.zone_id,
+            name=args.host,
+            description=f"{args.host} ({args.name})",
+            default_pools=pools,
+            fallback_pool=pools[0],
+            proxied=True,
+            steering_policy="random" if weights else "off",
+            random_steering=cloudflare.LoadBalancerRandomSteeringArgs(
+                default_weight=weights[order[0]],
+                pool_weights=pulumi.Output.all(*pools).apply(lambda ids: dict(zip(ids, weights.values(), strict=True))),
+            )
+            if weights
+            else None,
+            session_affinity="cookie" if args.affinity else "none",
+            session_affinity_ttl=_SESSION_HOURS * 3600 if args.affinity else None,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        self.register_outputs({"pools": self.pools})
+
+    def _monitor(self) -> cloudflare.LoadBalancerMonitor:
+        name, args, health = f"{self._name}-monitor", self._args, self._args.health
+        return cloudflare.LoadBalancerMonitor(
+            name,
             account_id=args.account_id,
             description=identified(
-                f"{args.label}: https://{args.host}{health.path}",
+                f"{args.name}: https://{args.host}{health.path}",
                 self,
-                f"{name}-monitor",
+                name,
                 "cloudflare:index/loadBalancerMonitor:LoadBalancerMonitor",
             ),
             type="https",
             method="GET",
             port=443,
             path=health.path,
-            header={"Host": [args.host]},
-            expected_codes="200",
+            header={"Host": [health.host or args.host]},
+            expected_codes=health.codes,
             follow_redirects=False,
             allow_insecure=False,
             # The probe presents the zone's pull certificate, without which the servers refuse it.
@@ -68,33 +106,26 @@ class BalancedName(pulumi.ComponentResource):
             consecutive_up=health.consecutive_up,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _pool(
+        self, site: str, address: pulumi.Input[str], monitor: cloudflare.LoadBalancerMonitor
+    ) -> pulumi.Output[str]:
+        args = self._args
+        other = "" if site == args.site else site  # the front's own is called as if there were no others
         pool = cloudflare.LoadBalancerPool(
-            f"{name}-pool",
+            f"{self._name}-pool-{other}" if other else f"{self._name}-pool",
             account_id=args.account_id,
-            name=labels.label("pool", args.label),
-            description=f"{args.host} at {args.site}",
+            name=labels.pool(*args.label, site=other),
+            description=f"{args.host} at {site}",
+            enabled=site in args.served.order,
             monitor=monitor.id,
-            check_regions=list(catalog.JURISDICTIONS[args.jurisdiction].probe_regions),
+            check_regions=list(args.probe_regions),
             minimum_origins=1,
             # The API returns origins sorted by name; in another order they would differ forever.
-            origins=[cloudflare.LoadBalancerPoolOriginArgs(name=args.site, address=args.address, enabled=True)],
+            origins=[cloudflare.LoadBalancerPoolOriginArgs(name=site, address=address, enabled=True)],
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
-        cloudflare.LoadBalancer(
-            f"{name}-name",
-            zone_id=args.zone_id,
-            name=args.host,
-            description=f"{args.host} ({args.label})",
-            default_pools=[pool.id],
-            fallback_pool=pool.id,
-            proxied=True,
-            steering_policy="off",
-            session_affinity="cookie" if args.affinity else "none",
-            session_affinity_ttl=_SESSION_HOURS * 3600 if args.affinity else None,
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
-        )
-        self.pool_id: pulumi.Output[str] = pool.id
-        self.register_outputs({"pool_id": self.pool_id})
+        return pool.id
 
 
 class ProxiedName(pulumi.ComponentResource):
@@ -120,18 +151,18 @@ class ProxiedName(pulumi.ComponentResource):
             content=args.address,
             proxied=True,
             ttl=1,  # a proxied record's TTL is automatic
-            comment=identified(args.label, self, f"{name}-record", "cloudflare:index/dnsRecord:DnsRecord"),
+            comment=identified(args.name, self, f"{name}-record", "cloudflare:index/dnsRecord:DnsRecord"),
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         check = cloudflare.Healthcheck(
             f"{name}-check",
             zone_id=args.zone_id,
-            name=args.label,
+            name=args.name,
             description=f"{args.host} at {args.site}",
             address=args.address,
             type="TCP",
             tcp_config=cloudflare.HealthcheckTcpConfigArgs(method="connection_established", port=443),
-            check_regions=list(catalog.JURISDICTIONS[args.jurisdiction].probe_regions),
+            check_regions=list(args.probe_regions),
             interval=health.interval,
             timeout=health.timeout,
             retries=health.retries,

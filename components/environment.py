@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import labels
+from components import front, labels
 from components.alarms import Alarms, AlarmsArgs
 from components.birth import Birth, BirthArgs, user_data_of
 from components.copies import Copies, CopiesArgs
@@ -51,6 +51,7 @@ class Environment(pulumi.ComponentResource):
         copied: what an ops server needs to copy the database; None where it has no copies.
         servers: label and public address of every server, by role.
         balancers: public address of each role's balancer.
+        pools: by role, the id of each site's pool, by site; empty where no name is balanced over sites.
         copies: bucket and endpoint of the database copies; empty where there are none.
         contents: by role, a digest of what its servers are to hold, whatever they hold now. A secret. It is that
             of the last server that may be, whose window moves with any change of when servers reboot.
@@ -84,6 +85,7 @@ class Environment(pulumi.ComponentResource):
         groups = self._groups(births, ssh_addresses)
         self._admit(groups, ssh_addresses)
         balancers = {role: self._balancer(role, servers) for role, servers in groups.items()}
+        self.pools: dict[str, dict[str, pulumi.Output[str]]] = {}
         if self._settings.publish != "none" and self._args.stack.has_front:
             self._publish(balancers)
         self.servers: dict[str, list[dict[str, pulumi.Input[str]]]] = {
@@ -192,12 +194,13 @@ class Environment(pulumi.ComponentResource):
         names = {
             role: NameArgs(
                 host=host,
-                label="-".join((*self._parts, role)),
+                label=(*self._parts, role),
                 zone=stack.zone or "",
                 zone_id=inputs.plain("cloudflareZoneId"),
                 account_id=account_id,
-                jurisdiction=stack.jurisdiction,
+                probe_regions=stack.probe_regions(),
                 site=self._args.stack_name,
+                served=front.served(stack, self._args.stack_name, self._args.environment, role),
                 affinity=stack.roles[role].affinity == "site",
                 health=stack.health,
                 address=balancer.address,
@@ -205,13 +208,13 @@ class Environment(pulumi.ComponentResource):
             for role, balancer in balancers.items()
             if (host := stack.host(self._args.environment, role))
         }
-        pool_ids: list[pulumi.Output[str]] = []
         check_ids: list[pulumi.Output[str]] = []
         for role, name in names.items():
             if self._settings.publish == "load-balancer":
-                pool_ids.append(BalancedName(f"{self._name}-{role}-name", name, self._child).pool_id)
+                self.pools[role] = BalancedName(f"{self._name}-{role}-name", name, self._child).pools
             else:
                 check_ids.append(ProxiedName(f"{self._name}-{role}-name", name, self._child).check_id)
+        pool_ids = [pool for pools in self.pools.values() for pool in pools.values()]
         if stack.alarms:
             Alarms(
                 f"{self._name}-alarms",

@@ -36,9 +36,9 @@ def in_the_jurisdiction(resource: Resource, context: Context) -> Iterator[str]:
                 inside = ", ".join(name for name, each in catalog.REGIONS.items() if each.jurisdiction == jurisdiction)
                 yield f"the region '{region}' is outside the jurisdiction '{jurisdiction}'; inside are {inside}"
     if resource.kind in NEED_PROBE_REGIONS:
-        probes = catalog.JURISDICTIONS[jurisdiction].probe_regions
+        probes = catalog.JURISDICTIONS[jurisdiction].probed_from
         if resource.get("checkRegions") in (None, []):
-            yield f"it says no `check_regions`, and would be probed from everywhere; write {', '.join(probes)}"
+            yield f"it says no `check_regions`, and would be probed from everywhere; write some of {', '.join(probes)}"
         for region in resource.known("checkRegions"):
             if region not in probes:
                 yield f"it is probed from '{region}', outside '{jurisdiction}'; use {', '.join(probes)}"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components import labels
 from policies import networks
 from policies.resource import UNKNOWN, Resource
 from policies.rule import Context, StackRule
@@ -13,7 +14,8 @@ from policies.rule import Context, StackRule
 class Reference:
     """Addresses, in a property of a kind, that have to be those of `owners` in this stack; `what` says it in words.
 
-    `addresses` returns UNKNOWN for one that only the update will know. Those inside the networks `besides` are as good.
+    `addresses` returns UNKNOWN for one that only the update will know. Those inside the networks `besides` are as good
+    in a resource.
     """
 
     kind: str
@@ -21,7 +23,7 @@ class Reference:
     addresses: Callable[[Resource], list[Any]]
     owners: Callable[[Resource], bool]
     what: str
-    besides: Callable[[Context], Iterable[str]] = lambda _: ()
+    besides: Callable[[Resource, Context], Iterable[str]] = lambda *_: ()
 
     def strangers(self, every: Sequence[Resource], context: Context) -> Iterator[tuple[Resource, str]]:
         """Yield the resources that name an address of none of the owners."""
@@ -34,7 +36,8 @@ class Reference:
                     if urns.isdisjoint(each.sources.get(self.property, ())):
                         yield each, f"`{self.property}` will have an address that is not {self.what} of this stack"
                 elif not (
-                    (network := networks.parse(address)) and networks.inside(network, (*own, *self.besides(context)))
+                    (network := networks.parse(address))
+                    and networks.inside(network, (*own, *self.besides(each, context)))
                 ):
                     yield each, f"`{self.property}` has {address}, which is not {self.what} of this stack; leave it out"
 
@@ -83,9 +86,18 @@ def _content(record: Resource) -> list[Any]:
     return _listed(record.get("content")) if record.get("type") in ("A", "AAAA", "CNAME") else []
 
 
-def _edges(context: Context) -> list[str]:
+def _edges(_: Resource, context: Context) -> list[str]:
     voice = context.settings.voice
     return [address for site in voice.sites.values() for address in site.edges.values()] if voice else []
+
+
+def _of_its_site(pool: Resource, context: Context) -> Iterator[str]:
+    """Yield what settings say is another site's address for the name that a pool is for."""
+    settings = context.settings
+    for site, each in settings.sites(context.stack).items():
+        for environment, roles in each.addresses.items():
+            parts = (settings.label, settings.environments[environment].label)
+            yield from (a for role, a in roles.items() if pool.get("name") == labels.pool(*parts, role, site=site))
 
 
 # Where a load balancer of Cloudflare sends visitors.
@@ -114,14 +126,15 @@ def _leaves(value: Any) -> Iterator[Any]:
 RULES = (
     rule(
         "origins",
-        "Public names lead to balancers of the stack, phones' also to its SIP edges, so traffic stays in its "
-        "jurisdiction.",
+        "Public names lead to balancers of the stack and of its sites, phones' also to its SIP edges, so traffic stays "
+        "in its jurisdiction.",
         Reference(
             "cloudflare:LoadBalancerPool",
             "origins",
             lambda pool: [each.get("address") for each in pool.known("origins")],
             _is_balancer,
             "a balancer's",
+            _of_its_site,
         ),
         Reference("cloudflare:DnsRecord", "content", _content, _is_balancer, "a balancer's", besides=_edges),
         Reference(
@@ -143,7 +156,7 @@ RULES = (
             _ssh_addresses,
             _is_ops,
             "the ops server's",
-            besides=lambda context: context.settings.admin_sources,
+            besides=lambda _, context: context.settings.admin_sources,
         ),
     ),
     rule(

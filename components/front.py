@@ -1,0 +1,40 @@
+"""Which sites serve a name, and how they share its traffic (F2, F5): made of settings only.
+
+Pure. A stateful name has one site, the active one: its data is there. The pools of the others are disabled, so that a
+site that failed does not come back by itself. Of a stateless name Cloudflare takes the first site that is well, or
+shares the traffic between all that are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from components.topology import Stack
+
+
+@dataclass(frozen=True)
+class Served:
+    """How the front serves a name.
+
+    `addresses` are those of the other sites, by site; the front's own are its balancer's. `order` has the sites that
+    traffic goes to, the first one first, which is also the last resort; `weights` are their shares where all serve.
+    """
+
+    addresses: Mapping[str, str]
+    order: tuple[str, ...]
+    weights: Mapping[str, float] | None = None
+
+
+def served(stack: Stack, name: str, environment: str, role: str) -> Served:
+    """Return how the front of a stack, which is called `name`, serves a role of an environment."""
+    sites, settings = stack.sites(name), stack.roles[role]
+    addresses = {
+        site: address
+        for site, each in sites.items()
+        if (address := each.addresses.get(environment, {}).get(role)) and site != name
+    }
+    if settings.state == "stateful":
+        return Served(addresses, (stack.active(name),))
+    there = (name, *addresses)
+    order = tuple(sorted(there, key=lambda site: site != stack.home(name)))  # stable: the primary, then as declared
+    shared = settings.sites == "active-active" and len(order) > 1
+    return Served(addresses, order, {site: sites[site].weight / 100 for site in order} if shared else None)
