@@ -123,6 +123,9 @@ OBJECT_STORAGE_PRICE = Decimal(5)  # an account that holds at least one bucket
 SMALLEST_PLAN = "g6-nanode-1"
 SMALLEST_DATABASE_PLAN = "g6-nanode-1"
 
+NOWHERE = "100::"
+"""The address of a name that a Worker answers: the discard prefix (RFC 6666)."""
+
 # Cloudflare accounts that are not Enterprise hold this many pools and as many load balancers.
 MAX_POOLS = 20
 PLACEMENT_GROUP_SIZE = 5

@@ -81,6 +81,11 @@ def pool(stack: str, environment: str, role: str, site: str = "") -> str:
     return label("pool", stack, environment, role, *([site] if site else []))
 
 
+def voice(stack: str, *parts: str) -> str:
+    """Compose what objects of phone names are called: `us-voice`, and an edge's check `us-voice-us-central-a`."""
+    return "-".join((stack, "voice", *parts))
+
+
 def copies_bucket(stack: str, environment: str) -> str:
     """Compose the label of the bucket that holds the copies of an environment's database."""
     # Bucket names are shared by everybody in the world: the project's name makes ours ours.

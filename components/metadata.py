@@ -11,7 +11,7 @@ from typing import Any
 
 import pulumi
 
-from components import labels
+from components import catalog, labels
 from components.dns import identified
 from components.sdk import cloudflare
 from components.topology import Failover, Stack
@@ -19,7 +19,6 @@ from components.topology import Failover, Stack
 PATH = "/failover.json"
 _MODULE = "failover.mjs"
 _CODE = (Path(__file__).parent / "metadata.mjs").read_text(encoding="utf-8")
-_NOWHERE = "100::"  # the address of a name that a Worker answers: the discard prefix (RFC 6666)
 
 
 def document(stack: Stack, name: str) -> dict[str, Any]:
@@ -102,7 +101,7 @@ class Metadata(pulumi.ComponentResource):
             compatibility_date="2026-01-01",
             opts=child,
         )
-        record = self._record("host", at, type="AAAA", content=_NOWHERE, proxied=True, ttl=1)
+        record = self._record("host", at, type="AAAA", content=catalog.NOWHERE, proxied=True, ttl=1)
         cloudflare.WorkersRoute(
             f"{name}-route",
             zone_id=args.zone_id,

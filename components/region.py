@@ -53,7 +53,7 @@ class Region(pulumi.ComponentResource):
             Voice(
                 f"{name}-voice",
                 VoiceArgs(
-                    label=f"{stack.label}-voice",
+                    stack=stack.label,
                     zone_id=args.inputs.plain("cloudflareZoneId"),
                     account_id=args.inputs.plain("cloudflareAccountId"),
                     probe_regions=stack.probe_regions(),

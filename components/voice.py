@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import topology
+from components import labels, topology
 from components.alarms import Alarms, AlarmsArgs
 from components.dns import identified
 from components.sdk import cloudflare
@@ -13,9 +13,9 @@ from components.sdk import cloudflare
 
 @dataclass(frozen=True)
 class VoiceArgs:
-    """The edges of every site, whose names are `hosts`, and how they are probed. `label` names the objects."""
+    """The edges of every site, whose names are `hosts`, and how they are probed. `stack` is the stack's label."""
 
-    label: str
+    stack: str
     zone_id: str
     account_id: str
     probe_regions: Sequence[str]
@@ -40,7 +40,7 @@ class Voice(pulumi.ComponentResource):
         checks: list[pulumi.Output[str]] = []
         for site, edges in settings.sites.items():
             for edge, address in edges.edges.items():
-                child, label = f"{name}-{site}-{edge}", f"{args.label}-{site}-{edge}"
+                child, label = f"{name}-{site}-{edge}", labels.voice(args.stack, site, edge)
                 cloudflare.DnsRecord(
                     f"{child}-record",
                     zone_id=args.zone_id,
@@ -70,6 +70,6 @@ class Voice(pulumi.ComponentResource):
                 )
                 checks.append(check.id)
         if args.alarms:
-            alarms = AlarmsArgs(args.account_id, args.label, args.alarms, check_ids=checks)
+            alarms = AlarmsArgs(args.account_id, labels.voice(args.stack), args.alarms, check_ids=checks)
             Alarms(f"{name}-alarms", alarms, pulumi.ResourceOptions(parent=self))
         self.register_outputs({"hosts": dict(args.hosts)})

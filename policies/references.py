@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components import labels
+from components import catalog, labels
 from policies import networks
 from policies.resource import UNKNOWN, Resource
 from policies.rule import Context, StackRule
@@ -91,6 +91,16 @@ def _edges(_: Resource, context: Context) -> list[str]:
     return [address for site in voice.sites.values() for address in site.edges.values()] if voice else []
 
 
+def _of_its_name(record: Resource, context: Context) -> list[str]:
+    """Return where else a record may lead: a phone name to its edges, and the metadata's, which a Worker answers."""
+    settings, name = context.settings, record.get("name")
+    if settings.failover and name == f"{settings.failover.host}.{settings.zone}":
+        return [catalog.NOWHERE]
+    sites = settings.voice.sites if settings.voice else {}
+    hosts = settings.voice_hosts()
+    return [address for site, each in sites.items() if hosts[site] == name for address in each.edges.values()]
+
+
 def _of_its_site(pool: Resource, context: Context) -> Iterator[str]:
     """Yield what settings say is another site's address for the name that a pool is for."""
     settings = context.settings
@@ -136,7 +146,7 @@ RULES = (
             "a balancer's",
             _of_its_site,
         ),
-        Reference("cloudflare:DnsRecord", "content", _content, _is_balancer, "a balancer's", besides=_edges),
+        Reference("cloudflare:DnsRecord", "content", _content, _is_balancer, "a balancer's", besides=_of_its_name),
         Reference(
             "cloudflare:Healthcheck",
             "address",

@@ -123,9 +123,10 @@ def test_the_policies_let_edges_be_dns_only_and_nothing_else(tmp_path: Path) -> 
     edge = {"type": "A", "name": HOST, "content": EDGES["a"], "proxied": False}
     assert refusals(stack, "DnsRecord", **edge) == set()
     assert refusals(stack, "DnsRecord", **{**edge, "content": "198.51.100.99"}) == {"closed", "origins"}
-    assert refusals(stack, "DnsRecord", **{**edge, "content": OTHERS["a"]}) == {"closed"}
+    assert refusals(stack, "DnsRecord", **{**edge, "content": OTHERS["a"]}) == {"closed", "origins"}
     other = "api.chat-tonic-us.example"
-    assert refusals(stack, "DnsRecord", **{**edge, "name": other}) == {"closed"}
+    assert refusals(stack, "DnsRecord", **{**edge, "name": other}) == {"closed", "origins"}
+    assert refusals(stack, "DnsRecord", **{**edge, "name": other, "proxied": True}) == {"origins"}
     assert refusals(stack, "DnsRecord", **{**edge, "proxied": None}) == {"closed"}
     assert refusals(stack, "DnsRecord", **{**edge, "content": UNKNOWN}) == {"closed", "origins"}
     check = {"address": EDGES["a"], "checkRegions": ["ENAM"]}

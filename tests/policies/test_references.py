@@ -33,6 +33,14 @@ def check(address: Any, *of: Resource) -> Resource:
     return named("cloudflare:Healthcheck", "it", {"address": [each.urn for each in of]}, address=address)
 
 
+def test_the_name_of_the_metadata_leads_nowhere_as_a_worker_answers_it() -> None:
+    metadata = {"type": "AAAA", "content": "100::", "proxied": True}
+    own = named("cloudflare:DnsRecord", "it", name="failover.chat-tonic-us.example", **metadata)
+    assert found_in_stack("origins", own) == []
+    ((_, what),) = found_in_stack("origins", named("cloudflare:DnsRecord", "it", name="api.a.example", **metadata))
+    assert what.startswith("`content` has 100::, which is not a balancer's of this stack")
+
+
 def allowed(address: Any, *of: Resource) -> Resource:
     urns = [each.urn for each in of]
     return named("linode:DatabaseAccessControls", "it", {"allowLists": urns}, allowLists=[address])
