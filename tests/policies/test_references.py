@@ -1,5 +1,6 @@
 """Rules about whom resources name: the stack's own."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,10 +35,12 @@ def check(address: Any, *of: Resource) -> Resource:
 
 
 def test_the_name_of_the_metadata_leads_nowhere_as_a_worker_answers_it() -> None:
-    metadata = {"type": "AAAA", "content": "100::", "proxied": True}
-    own = named("cloudflare:DnsRecord", "it", name="failover.chat-tonic-us.example", **metadata)
+    own, other = (
+        replace(record("100::", type_="AAAA"), properties={"type": "AAAA", "content": "100::", "name": name})
+        for name in ("failover.chat-tonic-us.example", "api.chat-tonic-us.example")
+    )
     assert found_in_stack("origins", own) == []
-    ((_, what),) = found_in_stack("origins", named("cloudflare:DnsRecord", "it", name="api.a.example", **metadata))
+    ((_, what),) = found_in_stack("origins", other)
     assert what.startswith("`content` has 100::, which is not a balancer's of this stack")
 
 
