@@ -86,7 +86,8 @@ class Edge:
             self._haproxy.replace("".join(self._lines(names, weighed=True)))
             self._shape, self._set = shape, {}
         for name in names:
-            for server in name.servers:
+            # Who takes over first: there is always somebody to ask.
+            for server in sorted(name.servers, key=lambda each: not each.weight):
                 self._put(f"{name.backend}/{server.name}", server.weight)
 
     def end(self) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,12 @@ class _Host:
         self._write(probes.WATCHED, {"watches": shown["watches"], "blind": shown["blind"]})
         if self._prober is None:
             self._prober = children.fork(self._probe)
-        found = self._read()
+        found, is_current = self._read(shown["watches"])
         well = {watch: most([each["healthy"] for each in regions.values()]) for watch, regions in found.items()}
         names = self._edge.names(shown, well)
         self._edge.follow(names)
         self._say(found)
-        self._tell(shown, names, well)
+        self._tell(shown, names, well, is_current=is_current)
 
     def end(self) -> None:
         """Ends everything; of health, the model says again what is usual."""
@@ -76,14 +76,18 @@ class _Host:
         children.name("prober")
         probes.run(self._own, self._machines)
 
-    def _read(self) -> Found:
-        """What was found of the watches of which every region knows something."""
-        watched = {each["id"]: each for each in json.loads(self._written[probes.WATCHED])["watches"]}
+    def _read(self, watches: Sequence[Mapping[str, Any]]) -> tuple[Found, bool]:
+        """What was found of the watches of which every region knows, and whether that is of these watches as they are.
+
+        A change of them takes the prober a moment.
+        """
         try:
-            found = json.loads((self._own / probes.FOUND).read_text())
+            said = json.loads((self._own / probes.FOUND).read_text())
         except FileNotFoundError:
-            return {}
-        return {watch: regions for watch, regions in found.items() if {*watched[watch]["regions"]} == regions.keys()}
+            return {}, False
+        found = {each["id"]: said["found"].get(each["id"], {}) for each in watches}
+        known = {each["id"]: found[each["id"]] for each in watches if {*each["regions"]} == found[each["id"]].keys()}
+        return known, said["of"] == digest(self._written[probes.WATCHED])
 
     def _say(self, found: Found) -> None:
         """Tells the model what was found."""
@@ -93,13 +97,15 @@ class _Host:
             self._control.ask("/probes", {"seconds": _HOLDS, "found": found})
             self._said = (time.monotonic(), verdicts)
 
-    def _tell(self, shown: Mapping[str, Any], names: list[edge.Name], well: Mapping[str, bool]) -> None:
+    def _tell(
+        self, shown: Mapping[str, Any], names: list[edge.Name], well: Mapping[str, bool], *, is_current: bool
+    ) -> None:
         """Writes where it listens, and what it does, for `front.status`."""
         known = {
             "host": self._edge.address,
             "port": edge.PORT,
             "of": digest(shown),
-            "known": all(each["id"] in well for each in shown["watches"]),
+            "known": is_current and all(each["id"] in well for each in shown["watches"]),
             "names": [each.host for each in names],
             "pools": {
                 pool["name"]: steering.is_well(pool, well)

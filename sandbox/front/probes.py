@@ -10,7 +10,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 from sandbox.addresses import loopback, port_for
 from sandbox.cloudflare.probes import DATA_CENTERS, FAILURE, most
+from sandbox.data import digest
 from sandbox.machines.units import PACE
 
 WATCHED, FOUND = "watched.json", "found.json"
@@ -79,15 +80,14 @@ class _Watch:
         self.watched, self._where = watched, where
         self.blind: frozenset[str] = frozenset()
         self._centers = {region: [DataCenter() for _ in range(DATA_CENTERS)] for region in watched["regions"]}
-        self._tasks = [
-            asyncio.create_task(self._probe_on(region, center))
-            for region, centers in self._centers.items()
-            for center in centers
-        ]
+        self._tasks: set[asyncio.Task[None]] = set()
+        for region, centers in self._centers.items():
+            for center in centers:
+                self._begin(self._probe_on(region, center))
 
     def end(self) -> None:
         """Probes no more."""
-        for task in self._tasks:
+        for task in [*self._tasks]:
             task.cancel()
 
     def found(self) -> dict[str, Any]:
@@ -101,14 +101,23 @@ class _Watch:
                 known[region] = {"healthy": healthy, **shown.show()}
         return known
 
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _probe_on(self, region: str, center: DataCenter) -> None:
-        down, up = self.watched["consecutive"]
+        """Begins a probe every interval, whether the one before has ended or not: an interval here is a short one."""
         interval = self.watched["interval"] * PACE
         due = time.monotonic() - random.uniform(0, interval)  # noqa: S311 - data centers do not wait for each other
         while True:
-            center.learn(await self._probe(region), down or 0, up or 0)
+            self._begin(self._judge(region, center))
             due = max(due + interval, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
+
+    async def _judge(self, region: str, center: DataCenter) -> None:
+        down, up = self.watched["consecutive"]
+        center.learn(await self._probe(region), down or 0, up or 0)
 
     async def _probe(self, region: str) -> Finding:
         """One probe, with its retries."""
@@ -160,7 +169,8 @@ async def _run(folder: Path, machines: Path) -> None:
             if text != read:
                 _follow(watches, json.loads(text), machines)
                 read = text
-        text = json.dumps({identity: watch.found() for identity, watch in watches.items()})
+        found = {identity: watch.found() for identity, watch in watches.items()}
+        text = json.dumps({"of": digest(read), "found": found})
         if text != written:
             draft = folder / f".{FOUND}"
             draft.write_text(text)

@@ -38,6 +38,7 @@ class Sites(Fleet):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.addresses: dict[str, str] = {}
+        self.check = ""
 
     def build(self, site: str, region: str, servers: int = 2) -> None:
         """A balancer with servers named SITE-NUMBER."""
@@ -78,6 +79,11 @@ class Sites(Fleet):
         """What each region says of a pool, at the API door."""
         found = self.cloudflare("GET", f"{_CLOUD}/pools/{pool}/health")["pop_health"]
         return {region: said["healthy"] for region, said in found.items()}
+
+    def findings(self, pool: str) -> dict[str, dict[str, Any]]:
+        """What each region says of the only origin of a pool."""
+        found = self.cloudflare("GET", f"{_CLOUD}/pools/{pool}/health")["pop_health"]
+        return {region: next(iter(said["origins"][0].values())) for region, said in found.items()}
 
     def ready(self) -> front.Front:
         """Waits until all is as the model has it."""
