@@ -50,6 +50,11 @@ def agrees(question: str, details: Callable[[], object] | None = None) -> bool:
 
 
 def show(table: Table) -> None:
-    """Print a table to standard output: as wide as the terminal, or as WIDTH where there is none."""
+    """Print a table to standard output: as wide as the terminal, or as WIDTH where there is none.
+
+    What is longer than its column goes on below: a name that is cut could not be typed.
+    """
+    for column in table.columns:
+        column.overflow = "fold"
     width = None if sys.stdout.isatty() else WIDTH
     Console(width=width).print(table)

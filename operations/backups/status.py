@@ -11,7 +11,7 @@ from typing import Any
 
 import linode_api4
 from rich.filesize import decimal
-from rich.table import Table
+from rich.table import Column, Table
 
 from components import labels
 from components.settings import Stack
@@ -105,7 +105,7 @@ def data(found: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, Any]]]:
 
 def table(found: Mapping[str, Sequence[Row]]) -> Table:
     """Return the report for people."""
-    shown = Table("Of", "What", "Newest", "State", "What to do")
+    shown = Table(Column("Of", no_wrap=True), "What", "Newest", "State", "What to do")
     for rows in found.values():
         for row in rows:
             at = row.at.strftime("%Y-%m-%d %H:%M UTC") if row.at else ""

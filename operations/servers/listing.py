@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from operations import engine, runs, stacks
 from operations.alarms import Job
@@ -73,7 +73,7 @@ def data(found: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, object]
 
 def table(found: Mapping[str, Sequence[Row]]) -> Table:
     """Return the report for people."""
-    shown = Table("Server", "Address", "Image", "Apply due", "Health", "Balancer")
+    shown = Table(Column("Server", no_wrap=True), "Address", "Image", "Apply due", "Health", "Balancer")
     for rows in found.values():
         for row in rows:
             image = row.image.rpartition("sha256:")[2][: apply.DIGITS]
