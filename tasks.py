@@ -608,6 +608,92 @@ def rebuild_drill(
     _end(code)
 
 
+_BACK = "have the site go on that served before, as long as no traffic has moved"
+_WITH_OTHER_CHANGES = "change the front although other changes wait in its stack, and leave them waiting"
+
+
+@task(
+    help={
+        "stack": "the front's stack, or that of one of its sites",
+        "to": "the site to move to; need not be said where there is only one other",
+        "back": _BACK,
+        "last_copy": "take the last copy of the data, even where the database answers",
+        "with_other_changes": _WITH_OTHER_CHANGES,
+        "sandbox": SANDBOX,
+        "yes": YES,
+        "local_state": LOCAL_STATE,
+    }
+)
+def failover_engage(
+    _: Context,
+    stack: str,
+    to: str = "",
+    back: bool = False,
+    last_copy: bool = False,
+    with_other_changes: bool = False,
+    sandbox: bool = False,
+    yes: bool = False,
+    local_state: bool = False,
+) -> None:
+    """Move the stateful names to another site, with the newest data: shows what is lost, and asks."""
+    from operations.failover import engage, move
+
+    asked = move.Asked(to, back, last_copy, with_other_changes, yes=yes, on_sandbox=sandbox, local_state=local_state)
+    _end(engage.engage(ROOT, stack, asked))
+
+
+@task(
+    help={
+        "stack": "the front's stack, or that of one of its sites",
+        "back": _BACK,
+        "with_other_changes": _WITH_OTHER_CHANGES,
+        "sandbox": SANDBOX,
+        "yes": YES,
+        "local_state": LOCAL_STATE,
+    }
+)
+def failover_failback(
+    _: Context,
+    stack: str,
+    back: bool = False,
+    with_other_changes: bool = False,
+    sandbox: bool = False,
+    yes: bool = False,
+    local_state: bool = False,
+) -> None:
+    """Move the stateful names back to the primary site, with every row that was written meanwhile, or not at all."""
+    from operations.failover import failback, move
+
+    asked = move.Asked(
+        back=back, with_other_changes=with_other_changes, yes=yes, on_sandbox=sandbox, local_state=local_state
+    )
+    _end(failback.failback(ROOT, stack, asked))
+
+
+@task(
+    help={
+        "stack": "the front's stack, or that of one of its sites",
+        "with_other_changes": _WITH_OTHER_CHANGES,
+        "sandbox": SANDBOX,
+        "yes": YES,
+        "local_state": LOCAL_STATE,
+    }
+)
+def failover_keep(
+    _: Context,
+    stack: str,
+    with_other_changes: bool = False,
+    sandbox: bool = False,
+    yes: bool = False,
+    local_state: bool = False,
+) -> None:
+    """Have the site that serves the stateful names stay the primary, in configuration."""
+    from operations.failover import keep, move
+
+    asked = move.Asked(with_other_changes=with_other_changes, yes=yes, on_sandbox=sandbox, local_state=local_state)
+    _end(keep.keep(ROOT, stack, asked))
+
+
 namespace = Collection(demo, test, lint, bench, setup, preview, up, destroy, drift, parity, cost)
 namespace.add_collection(
     Collection("sandbox", start=sandbox_start, stop=sandbox_stop, reset=sandbox_reset, status=sandbox_status)
@@ -627,3 +713,4 @@ namespace.add_collection(Collection("rebuild", drill=rebuild_drill))
 namespace.add_collection(
     Collection("backups", status=backups_status, copy=backups_copy, drill=backups_drill, restore=backups_restore)
 )
+namespace.add_collection(Collection("failover", engage=failover_engage, failback=failover_failback, keep=failover_keep))

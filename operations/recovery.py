@@ -119,8 +119,8 @@ def _made(project: Project, begun: Sequence[Resource], say: Say) -> list[Stray]:
     return _require_own(project, made)
 
 
-def strays(project: Project) -> list[Stray]:
-    """Return the objects that the next `up` would make again: they exist, and no stack knows them.
+def strays(project: Project, types: Iterable[str] | None = None) -> list[Stray]:
+    """Return the objects, of all types or of some, that the next `up` would make again: no stack knows them.
 
     Where nothing at all is in the state, that is the whole stack.
 
@@ -128,7 +128,7 @@ def strays(project: Project) -> list[Stray]:
         Refused: several have one name, or one is another stack's, of a state that this backend does not have.
         Failed: the engine or a cloud does not answer.
     """
-    unknown = _by_key(_unknown(project))
+    unknown = _by_key(_unknown(project, types))
     planned = _planned(project) if unknown else {}
     found = [(unknown[key], each) for each in planned.values() if (key := _key(each.resource)) in unknown]
     present = {each["urn"] for each in engine.resources(project)} if found else set()

@@ -89,7 +89,7 @@ def _few(opened: Clouds, stack: Stack) -> Iterator[tuple[str, str]]:
         yield COPIES, ACCOUNT
         for region in (stack.copy_region(), stack.second_copy_region()):
             yield COPIES, f"/regions/{region}"
-    if opened.edge and stack.zone:
+    if opened.edge and stack.has_front:
         yield EDGE, ZONE
         yield EDGE, POOLS
 

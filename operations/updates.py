@@ -4,7 +4,7 @@ What changes a cloud stops at the first stack that fails.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -174,16 +174,24 @@ def settle(project: Project) -> None:
     recovery.settle(project, say)
 
 
-def go_on(project: Project, agreed: Agreed) -> None:
+def go_on(project: Project, agreed: Agreed, types: Collection[str] | None = None) -> None:
     """Settle what a run that was cut off left behind, and take over what exists already.
+
+    With `types` of resources, the clouds are asked of these only, and what was left of others may stay unsettled.
 
     Raises:
         Refused: something exists that nobody said to take over.
         Failed: the engine or a cloud does not answer.
     """
-    settle(project)
+    try:
+        settle(project)
+    except Failed as failed:
+        if types is None:
+            raise
+        state.require_free_lock(project, say)
+        say(f"{project.stack}: what a run that was cut off left elsewhere stays unsettled: {failed.message}")
     seen: set[tuple[str, str]] = set()
-    while found := recovery.strays(project):  # more than once: what is taken over may be the parent of another
+    while found := recovery.strays(project, types):  # more than once: what is taken over may be the parent of another
         if not seen.isdisjoint((each.found.type, each.found.id) for each in found):
             raise Failed(
                 f"{project.stack}: {found[0].found.name} was taken over, and is still unknown; repeat it later"

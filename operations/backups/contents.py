@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import linode_api4
@@ -22,6 +23,8 @@ OF_ROWS = frozenset({"tables", "sequences", "contents of large objects"})
 """Sections of a record that differ with every row."""
 DRIFT = dt.timedelta(minutes=10)
 """How far the clocks of those who copy may be ahead."""
+THINGS = ("relations", "sequences", "functions", "types", "large objects")
+"""Sections of a record in which an empty database has nothing."""
 _CERTIFICATE = "other-ca.pem"
 
 
@@ -116,25 +119,41 @@ class Contents:
     def _private(self, generation: int) -> Private:
         """Return the file that says how to connect to a database."""
         label = labels.database(self.stack.label, self.stack.environments[self.environment].label, generation)
-        known = {
+        if label not in self._databases:
+            raise Failed(f"{self.project.stack}: {label} is not there; {self.project.task('up')}")
+        found = outfit.connection(self._databases[label])
+        parameters = {name: str(found[name]) for name in ("host", "port", "user", "password")}
+        parameters |= {"dbname": found["name"], "sslmode": "verify-full", "sslrootcert": _CERTIFICATE}
+        if self.project.sandbox:
+            played = sandbox.data(self.project.root, say).databases.get(label)
+            if played is None:
+                raise Failed(f"{self.project.stack}: nothing serves {label}; ./inv sandbox.status")
+            parameters |= {"hostaddr": played.hostaddr, "port": str(played.port), "sslmode": played.sslmode}
+        return Private(json.dumps(parameters), {_CERTIFICATE: found["ca_cert"]})
+
+    @cached_property
+    def _databases(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the state says of the stack's databases, by label, as it was when the first of them was asked."""
+        return {
             each["outputs"]["label"]: each["outputs"]
             for each in engine.resources(self.project, show_secrets=True)
             if each["type"] == guards.DATABASE and not each.get("delete")
         }
-        if label not in known:
-            raise Failed(f"{self.project.stack}: {label} is not there; {self.project.task('up')}")
-        found = outfit.connection(known[label])
-        parameters = {name: str(found[name]) for name in ("host", "port", "user", "password")}
-        parameters |= {"dbname": found["name"], "sslmode": "verify-full", "sslrootcert": _CERTIFICATE}
-        if self.project.sandbox:
-            played = sandbox.data(self.project.root, say).databases[label]
-            parameters |= {"hostaddr": played.hostaddr, "port": str(played.port), "sslmode": played.sslmode}
-        return Private(json.dumps(parameters), {_CERTIFICATE: found["ca_cert"]})
 
 
 def past(copies: Iterable[Mapping[str, Any]], now: dt.datetime) -> list[Mapping[str, Any]]:
     """Return the copies but those of a time to come: a clock was wrong, or somebody would have them be the newest."""
-    return [each for each in copies if dt.datetime.fromisoformat(each["taken"]) <= now + DRIFT]
+    return [each for each in copies if taken(each) <= now + DRIFT]
+
+
+def taken(copy: Mapping[str, Any]) -> dt.datetime:
+    """Return when a copy was taken."""
+    return dt.datetime.fromisoformat(copy["taken"])
+
+
+def is_empty(record: Mapping[str, Any]) -> bool:
+    """Whether a database holds nothing, by its record."""
+    return not any(record["sections"][section] for section in THINGS)
 
 
 def rows(record: Mapping[str, Any]) -> dict[str, int]:

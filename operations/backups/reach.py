@@ -17,7 +17,8 @@ import tempfile
 import zipfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -99,6 +100,9 @@ class Program(Protocol):
         """
 
 
+Tell = Callable[[str], Given]
+"""From an environment to what the program is given for it."""
+
 Run = Callable[[str, Sequence[Argument]], tuple[int, str, str]]
 """From an environment and arguments to an exit code, what was printed, and the end of what was said meanwhile."""
 
@@ -116,16 +120,18 @@ def environments(project: Project, stack: Stack, wanted: str = "") -> list[str]:
     return [name for name in known if wanted in ("", name)]
 
 
-def program(project: Project, stack: Stack) -> Program:
-    """Return the program, where it works for a stack.
+def program(project: Project, stack: Stack, told: Tell | None = None) -> Program:
+    """Return the program, where it works for a stack; `told` is what it is given there instead of what it has.
+
+    It is told once, and works with that from then on.
 
     Raises:
         Refused: the stack has no servers yet, or no ops server.
         Failed: the engine does not say where it is.
     """
     if project.sandbox:
-        return answering(project, here(lambda environment: given(project, stack, environment)))
-    return answering(project, on_server(project, stack))
+        return answering(project, here(cache(told or partial(given, project, stack))))
+    return answering(project, on_server(project, stack, cache(told) if told else None))
 
 
 def answering(project: Project, run: Run) -> Program:
@@ -142,17 +148,18 @@ def answering(project: Project, run: Run) -> Program:
     return answer
 
 
-def on_server(project: Project, stack: Stack) -> Run:
-    """Return what runs the program on the ops server, with the configuration it has; raises as `program` does."""
+def on_server(project: Project, stack: Stack, told: Tell | None = None) -> Run:
+    """Return what runs the program on the ops server, with the configuration it has or is told; raises as `program`."""
     found = fleet.load(project, stack, fleet.OPS)
     (ops,) = found.members
     endpoint = reach.endpoints(project)(ops)
 
     def run(environment: str, arguments: Sequence[Argument]) -> tuple[int, str, str]:
+        config = _private(told(environment)) if told else CONFIG.format(environment)
         remote = Remote(ops, endpoint)
         try:
             sent = base64.b64encode(archive()).decode()
-            return 0, remote.run(_script(environment, arguments), say, SILENCE, PROGRAM=sent), ""
+            return 0, remote.run(_script(config, arguments), say, SILENCE, PROGRAM=sent), ""
         except ScriptError as error:
             return error.code, error.output, str(error)
         except Unreachable as error:
@@ -163,14 +170,19 @@ def on_server(project: Project, stack: Stack) -> Run:
     return run
 
 
-def _script(environment: str, arguments: Sequence[Argument]) -> str:
-    words, files = _laid_out(arguments)
+def _script(config: Argument, arguments: Sequence[Argument]) -> str:
+    """Return what a server does. `config` is a file that it has, by its path, or one that it is given."""
+    (first, *words), files = _laid_out([config, *arguments])
     return _SCRIPT.format(
         program=PROGRAM,
-        config=f'"${{DESTDIR-}}{CONFIG.format(environment)}"',
+        config=first if isinstance(config, Private) else f'"${{DESTDIR-}}{first}"',
         files="\n".join(f"printf %s {shlex.quote(text)} >{name}" for name, text in files.items()),
         arguments=shlex.join(words),
     )
+
+
+def _private(told: Given) -> Private:
+    return Private(json.dumps(told.configuration), told.beside)
 
 
 def _laid_out(arguments: Sequence[Argument]) -> tuple[list[str], dict[str, str]]:
@@ -184,16 +196,15 @@ def _laid_out(arguments: Sequence[Argument]) -> tuple[list[str], dict[str, str]]
     return words, files
 
 
-def here(given: Callable[[str], Given]) -> Run:
+def here(given: Tell) -> Run:
     """Return what runs the program on this machine, with what it is given for an environment."""
 
     def run(environment: str, arguments: Sequence[Argument]) -> tuple[int, str, str]:
         told = given(environment)
-        config = Private(json.dumps(told.configuration), told.beside)
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             (place / PROGRAM).write_bytes(archive())
-            words, files = _laid_out([config, *arguments])
+            words, files = _laid_out([_private(told), *arguments])
             for name, text in files.items():
                 edits.write_private(place / name, text)
             return _run([sys.executable, "-I", PROGRAM, "--config", *words], place, told.environment)
@@ -233,12 +244,7 @@ def given(project: Project, stack: Stack, environment: str) -> Given:
         Refused: the stack has no ops server yet, or it is given nothing for this environment.
         Failed: the engine does not say, or nothing serves the sandbox's data.
     """
-    (ops,) = fleet.load(project, stack, fleet.OPS).members
-    files = {file.path: file.content for file in ops.files}
-    try:
-        configuration = json.loads(files[CONFIG.format(environment)])
-    except KeyError:
-        raise Refused(f"{project.stack}: {environment} has no copies; {project.task('up')}") from None
+    configuration, files = _configured(project, stack, environment)
     database = configuration["database"]
     beside = {_AUTHORITY: files[database["sslrootcert"]]}
     database["sslrootcert"] = _AUTHORITY
@@ -255,9 +261,49 @@ def given(project: Project, stack: Stack, environment: str) -> Given:
     return Given(configuration, beside, served.environment)
 
 
+def with_copies_of(project: Project, stack: Stack, source: Project, of: Stack) -> Tell:
+    """Return what a stack's program is given to work on the copies of another stack, which it can read nothing else of.
+
+    Raises:
+        Refused, Failed: as `given` does, of either.
+    """
+
+    def told(environment: str) -> Given:
+        ours = given(project, stack, environment)
+        theirs, _ = _configured(source, of, environment)
+        if source.sandbox:
+            serve_store(theirs["repository"], sandbox.data(source.root, say))
+        opening = {name: theirs[name] for name in ("repository", "key")}
+        return replace(ours, configuration={**ours.configuration, **opening})
+
+    return told
+
+
+def _configured(project: Project, stack: Stack, environment: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the configuration of an environment's copies as an ops server has it, and its files by path.
+
+    Only the stack's state and inputs are read: its servers need not be there any more.
+
+    Raises:
+        Refused: the stack has no ops server yet, or it is given nothing for this environment.
+        Failed: the engine does not say.
+    """
+    (ops,) = fleet.load(project, stack, fleet.OPS).members
+    files = {file.path: file.content for file in ops.files}
+    if CONFIG.format(environment) not in files:
+        raise Refused(f"{project.stack}: {environment} has no copies; {project.task('up')}")
+    return json.loads(files[CONFIG.format(environment)]), files
+
+
 def serve_store(store: dict[str, str], held: Data) -> None:
-    """Have a store of the sandbox be where a real server has its bucket."""
+    """Have a store of the sandbox be where a real server has its bucket.
+
+    Raises:
+        Failed: nothing serves it.
+    """
     name = store["url"].rpartition("/")[2]
+    if name not in held.buckets:
+        raise Failed(f"nothing serves the bucket {name}; ./inv sandbox.status")
     bucket = held.buckets[name]
     store |= {"url": f"s3:{bucket.url}/{name}", "region": bucket.region}
 

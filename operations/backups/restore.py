@@ -271,7 +271,7 @@ def _lost(site: _Site, source: Source) -> str:
     if held is None:
         raise Refused(f"{site.name}: it has no copies; restore it as it was at a time: --at TIME")
     copy = held.copy(source.copy)
-    taken = dt.datetime.fromisoformat(copy["taken"])
+    taken = contents.taken(copy)
     lost = f"All that was written since {taken:{SHOWN}}, in {_span(contents.now(site.project) - taken)}."
     try:
         rows = sum(contents.rows(held.record(serves)).values())

@@ -12,10 +12,11 @@ from operations.servers.remote import Unreachable
 from operations.servers.rolling import Roll
 
 
-def stop(project: Project, stack: Stack, environment: str) -> None:
+def stop(project: Project, stack: Stack, environment: str) -> list[str]:
     """Stop the applications that use an environment's database, on all their servers at once.
 
-    A server that can't be reached is said: what it writes reaches nothing any more once another database serves.
+    The servers that can't be reached are said, and returned: what these write reaches nothing any more once another
+    database serves.
 
     Raises:
         Failed: an application does not stop, or a server shows another host key or lets nobody in.
@@ -25,7 +26,10 @@ def stop(project: Project, stack: Stack, environment: str) -> None:
     for label, answer in answers.items():
         if isinstance(answer, Unreachable):
             say(f"{label}: does not answer over SSH ({answer}); it is left to the allow list of the old database")
-    say(f"{project.stack}: {environment}: stopped what uses the database, on {len(fleet.members)} servers")
+    silent = [label for label, answer in answers.items() if isinstance(answer, Unreachable)]
+    stopped = len(fleet.members) - len(silent)
+    say(f"{project.stack}: {environment}: stopped what uses the database, on {stopped} servers")
+    return silent
 
 
 def start(project: Project, stack: Stack, environment: str, command: str) -> None:

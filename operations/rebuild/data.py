@@ -58,7 +58,7 @@ def restore(at_work: Project, held: Contents, copy: str) -> Mapping[str, Any]:
         Failed: it can't be reached, or does not come back as it was.
     """
     generation = held.stack.environments[held.environment].database.serves
-    _let_in(held.project, _label(held, generation), f"{engine.outputs(at_work)['ops']}/32")
+    let_in(held.project, _label(held, generation), f"{engine.outputs(at_work)['ops']}/32")
     return when_reached(lambda: held.fill(generation, copy), on_sandbox=held.project.sandbox)
 
 
@@ -66,8 +66,12 @@ def _label(held: Contents, generation: int) -> str:
     return labels.database(held.stack.label, held.stack.environments[held.environment].label, generation)
 
 
-def _let_in(project: Project, label: str, address: str) -> None:
-    """Let an address alone reach a database, and wait until that is so."""
+def let_in(project: Project, label: str, address: str) -> None:
+    """Let an address alone reach a database, and wait until that is so.
+
+    Raises:
+        Failed: Linode refuses it, or does not answer.
+    """
     client, path = clouds.connect(project).platform, "/databases/postgresql/instances"
     with clouds.reported(f"{project.stack}: {address} can't be let into {label}"):
         found = [each for each in clouds.pages(client, path) if each["label"] == label]

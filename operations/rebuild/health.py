@@ -4,7 +4,7 @@ import http.client
 import ssl
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -20,20 +20,25 @@ ANSWERS_WITHIN = 10.0  # seconds, for one request
 PATIENCE, ASKS = {True: 120.0, False: 900.0}, {True: 0.5, False: 5.0}
 """Seconds until all have to serve, and between two requests; by whether it is the sandbox."""
 
-Doors = Mapping[tuple[str, str], Endpoint]
-"""By environment and role, where its balancer takes connections."""
+Place = tuple[str, str]
+"""What a balancer is of: environment and role."""
+
+Doors = Mapping[Place, Endpoint]
+"""Where balancers take connections."""
 
 
-def wait(project: Project, stack: Stack, source: Project) -> dict[str, dict[str, int]]:
-    """Wait until every balancer of a stack answers its health path well; return the statuses by environment and role.
+def wait(
+    project: Project, stack: Stack, source: Project, wanted: Collection[Place] | None = None
+) -> dict[str, dict[str, int]]:
+    """Wait until balancers of a stack, all or the wanted ones, answer their health path well.
 
-    `source` has the client certificate that the servers require.
+    `source` has the client certificate that the servers require. Return the statuses by environment and role.
 
     Raises:
         Failed: one does not, with what it said last.
     """
-    doors = _doors(project)
-    context = None if project.sandbox else _context(source)
+    doors = {place: door for place, door in _doors(project).items() if wanted is None or place in wanted}
+    context = None if project.sandbox else _context(project, source)
     until = time.monotonic() + PATIENCE[project.sandbox]
     while True:
         said = {place: ask(door, stack.health.path, context) for place, door in doors.items()}
@@ -74,10 +79,11 @@ def _doors(project: Project) -> Doors:
     return {place: played[address] for place, address in addresses.items()}
 
 
-def _context(source: Project) -> ssl.SSLContext:
+def _context(project: Project, source: Project) -> ssl.SSLContext:
     """Return what speaks to servers as Cloudflare does, and knows them by their own certificate."""
     values = clouds.configuration(source)
-    context = ssl.create_default_context(cadata=values[f"{PROJECT}:originCertificate"])
+    theirs = values if project == source else clouds.configuration(project)
+    context = ssl.create_default_context(cadata=theirs[f"{PROJECT}:originCertificate"])
     context.check_hostname = False  # a balancer is asked by its address
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     with tempfile.TemporaryDirectory() as folder:  # a certificate is taken from a file only

@@ -1,0 +1,191 @@
+"""The data of a move: the newest that there is of each database, brought into one of the site that is to serve.
+
+That is a copy made now, once nobody writes any more, where the database answers; else the last copy there is. Linode
+offers forks, but does not say that one may be in another data center than its source, nor that one of this very moment
+has all that was written; a copy is compared, table by table.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components import labels
+from components.settings import Stack
+from operations import engine, guards
+from operations.backups import contents, reach, writers
+from operations.backups.contents import SHOWN, Contents
+from operations.backups.restore import MAX_GENERATION
+from operations.console import say
+from operations.errors import Failed, Refused
+from operations.failover.sites import Site
+from operations.rebuild import data as rebuilt
+
+MOST = 2
+"""Databases that an environment may have."""
+
+
+@dataclass(frozen=True)
+class Bringing:
+    """One environment's data on its way: from the site that serves to a database, by generation, of another one.
+
+    `last_copy`: the last copy is brought, also where the database answers.
+    """
+
+    source: Site
+    to: Site
+    environment: str
+    generation: int
+    last_copy: bool = False
+
+    @property
+    def name(self) -> str:
+        """What to begin a line with."""
+        return f"{self.to.name}: {self.environment}"
+
+    @property
+    def serves(self) -> int:
+        """The generation of the source that serves."""
+        return self.source.stack.environments[self.environment].database.serves
+
+    def label(self, site: Site, generation: int) -> str:
+        """Return the label of a database."""
+        return labels.database(site.stack.label, site.stack.environments[self.environment].label, generation)
+
+
+def require_copies(site: Site, declared: Stack, environment: str) -> None:
+    """Refuse an environment whose data nothing reaches.
+
+    Raises:
+        Refused: it has no copies at this site, or is not there at all.
+    """
+    settings = declared.environments.get(environment)
+    if settings is None or declared.copies is None or declared.ops is None or not settings.database.copies:
+        raise Refused(
+            f"{site.name}: {environment} needs an ops server and copies of its database at each site: its data moves "
+            "by these"
+        )
+
+
+def room(site: Site, declared: Stack, environment: str) -> int:
+    """Return the generation of a site's database that takes the data: an empty one, or the next.
+
+    Raises:
+        Refused: there are two, and both hold something.
+        Failed: one does not answer.
+    """
+    database, of = declared.environments[environment].database, declared.environments[environment].label
+    known = {each["inputs"]["label"] for each in engine.resources(site.project) if each["type"] == guards.DATABASE}
+    there = {each: labels.database(declared.label, of, each) for each in database.generations}
+    held = Contents.of(site.project, site.stack, environment) if known & {*there.values()} else None
+    for generation in sorted(there, key=lambda each: each != database.serves):
+        if held is None or there[generation] not in known or contents.is_empty(held.record(generation)):
+            return generation
+    if len(there) < MOST:
+        return database.serves % MAX_GENERATION + 1
+    spare = next(each for each in database.generations if each != database.serves)
+    raise Refused(
+        f"{site.name}: {' and '.join(there.values())} both hold something, and nothing is ever written over: delete "
+        f"{there[spare]}, which does not serve, by its name first (docs/restores.md)"
+    )
+
+
+def bring(moved: Bringing, *, lossless: bool) -> None:
+    """Fill the database; it holds then what the source does, checked by checksum, or the last copy of that.
+
+    Nobody writes into either any more. `lossless`: nothing less than all of it will do.
+
+    Raises:
+        Refused: the source does not answer, and all of it is wanted; or there is no copy.
+        Failed: it can't be filled, or differs.
+    """
+    source, to = moved.source, moved.to
+    opened = reach.with_copies_of(to.project, to.stack, source.project, source.stack)
+    held = Contents(to.project, to.stack, moved.environment, reach.program(to.project, to.stack, opened))
+    theirs = None if moved.last_copy else _answering(moved)
+    if theirs is None and lossless:
+        raise Refused(
+            f"{moved.name}: {moved.label(source, moved.serves)} does not answer, and every row of it is wanted; "
+            f"`{source.project.task('failover.engage')} --to {to.name}` moves with the last copy of it"
+        )
+    copy = _copied(moved, theirs) if theirs else _last(moved, held)
+    held.clear(moved.generation)  # a run that was cut off may have begun to fill it
+    held.fill(moved.generation, str(copy["id"]))
+    say(f"{moved.name}: {moved.label(to, moved.generation)} holds what the copy {copy['id']} recorded")
+    if theirs:
+        _require_same(moved, held, theirs.record(moved.serves))
+
+
+def stop(site: Site, environment: str) -> None:
+    """Stop whoever writes at a site, as far as it can be reached; its database lets in nobody whom it can't.
+
+    Raises:
+        Failed: somebody may go on writing into a database that answers.
+    """
+    try:
+        silent = writers.stop(site.project, site.stack, environment)
+    except (Refused, Failed) as error:
+        silent = [str(error.message)]
+    held = _reached(site, environment)
+    serves = site.stack.environments[environment].database.serves
+    if not silent or held is None or held.silence(serves):
+        for each in silent:
+            say(f"{site.name}: {environment}: not stopped, and nothing can be written there: {each}")
+        return
+    label = labels.database(site.stack.label, site.stack.environments[environment].label, serves)
+    rebuilt.let_in(site.project, label, f"{engine.outputs(site.project)['ops']}/32")
+    say(f"{site.name}: {label} lets nobody in any more but the ops server: {', '.join(silent)} could not be stopped")
+
+
+def _reached(site: Site, environment: str) -> Contents | None:
+    try:
+        return Contents.of(site.project, site.stack, environment)
+    except (Refused, Failed) as error:
+        say(f"{site.name}: {environment}: {error.message}")
+        return None
+
+
+def _answering(moved: Bringing) -> Contents | None:
+    """Return the databases of the source, if the one that serves answers."""
+    held = _reached(moved.source, moved.environment)
+    why = held.silence(moved.serves) if held else "nothing reaches it"
+    if why:
+        say(f"{moved.name}: {moved.label(moved.source, moved.serves)} does not answer: {why}")
+        return None
+    return held
+
+
+def _copied(moved: Bringing, theirs: Contents) -> Mapping[str, Any]:
+    """Return a copy of the source that is made now."""
+    try:
+        return dict(theirs.program(moved.environment, "copy", "--by-hand").found)
+    except Failed as failed:
+        raise Failed(
+            f"{failed.message}; {moved.label(moved.source, moved.serves)} answers, so nothing of it is given up: "
+            "repeat it, or say --last-copy, and what was written since that is lost"
+        ) from None
+
+
+def _last(moved: Bringing, held: Contents) -> Mapping[str, Any]:
+    """Return the last copy of the source."""
+    known = contents.past(held.copies(), dt.datetime.now(dt.UTC))  # the clock by which copies are made
+    if not known:
+        raise Refused(f"{moved.name}: there is no copy of {moved.label(moved.source, moved.serves)}")
+    taken = contents.taken(known[0])
+    say(f"{moved.name}: what was written since the copy {known[0]['id']} of {taken:{SHOWN}} is LOST")
+    return known[0]
+
+
+def _require_same(moved: Bringing, held: Contents, record: Mapping[str, Any]) -> None:
+    changed = [
+        each for each in held.differences(moved.generation, record) if each.partition(":")[0] in contents.OF_ROWS
+    ]
+    ours, theirs = moved.label(moved.to, moved.generation), moved.label(moved.source, moved.serves)
+    if changed:
+        raise Failed(
+            f"{moved.name}: {ours} does not hold what {theirs} does: {'; '.join(changed)}. Somebody writes there: find "
+            "out who, and repeat it"
+        )
+    tables = record["sections"]["tables"]
+    rows = sum(contents.rows(record).values())
+    say(f"{moved.name}: {ours} holds every row of {theirs}: {len(tables)} tables, {rows} rows, by checksum")

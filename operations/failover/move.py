@@ -1,0 +1,302 @@
+"""A move of the stateful names from the site that serves them to another one, with their data.
+
+The stack files are the journal: the front's says where to, and into which databases; how far it is, these files and the
+clouds say. So a run that was cut off anywhere goes on when it is repeated, or goes back, as long as no traffic moved.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+from invoke.exceptions import Exit
+from rich.table import Table
+
+from components import labels, settings
+from components.settings import Stack
+from components.topology import Moving
+from operations import alarms, console, engine, updates
+from operations.backups import reach, writers
+from operations.console import say
+from operations.errors import Failed, NotBegun, Refused
+from operations.failover import data, front
+from operations.failover.data import Bringing
+from operations.failover.sites import Site, Sites
+from operations.incidents import Incident
+from operations.rebuild import health
+from operations.updates import Agreed
+
+ACTIVE = "active"
+"""The mode of a standby that is whole."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was said on the command line: where to, or to go back, and what was agreed to.
+
+    `last_copy`: take the last copy, also where the database answers. `with_other_changes`: the front is changed even
+    where other changes wait in its stack. `lossless`: only with every row.
+    """
+
+    to: str = ""
+    back: bool = False
+    last_copy: bool = False
+    with_other_changes: bool = False
+    lossless: bool = False
+    yes: bool = False
+    on_sandbox: bool = False
+    local_state: bool = False
+
+    def read(self, root: Path, wanted: str) -> Sites:
+        """Return the sites as the files say now; raises as `Sites.read` does."""
+        return Sites.read(root, wanted, on_sandbox=self.on_sandbox, local_state=self.local_state)
+
+
+def go(sites: Sites, to: Site, asked: Asked) -> int:
+    """Move the stateful names to a site, or go on with that; return the exit code.
+
+    Raises:
+        Refused: it can't be, or another move is under way.
+        NotBegun: somebody said no.
+        Failed: a step failed.
+    """
+    moving = sites.moving
+    if moving is None:
+        front.planned(sites.front, with_others=asked.with_other_changes)  # before anything is begun
+        moving = _begun(sites, to, asked)
+    elif moving.to != to.name:
+        under_way = _task(sites, sites.members[moving.to])
+        raise Refused(
+            f"{sites.front.name}: a move to {moving.to} is under way; `{under_way}` goes on with it, "
+            f"`{under_way} --back` goes back"
+        )
+    else:
+        say(f"{sites.front.name}: going on with the move to {to.name}, which began {moving.since}")
+    try:
+        sites = _go_on(sites.again(), moving, asked)
+    except Exit:
+        again = _task(sites, to)
+        say(f"{sites.front.name}: not finished. `{again}` goes on; until traffic moves, `{again} --back` goes back.")
+        raise
+    return tell(sites, *_copies(sites))
+
+
+def _task(sites: Sites, to: Site) -> str:
+    """Return the command line that goes on with a move."""
+    task = sites.front.project.task("failover.failback" if to.name == sites.home.name else "failover.engage")
+    return task if to.name == sites.home.name else f"{task} --to {to.name}"
+
+
+def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
+    """Show what will happen and what it costs, ask, and write down that it is under way; return that.
+
+    Raises:
+        Refused: it can't be.
+        NotBegun: somebody said no.
+        Failed: what is there can't be asked.
+    """
+    source, whole = sites.active, settings.declared(sites.root, to.name, settings.differences(sites.root, to.name))
+    _require_names(sites, to, whole)
+    for environment in sites.environments():
+        data.require_copies(source, source.stack, environment)
+        data.require_copies(to, whole, environment)
+    filled = {each: data.room(to, whole, each) for each in sites.environments()}
+    console.show(_plan(sites, to, asked, whole, filled))
+    if not asked.yes and not console.agrees(f"{sites.front.name}: move the stateful names to {to.name}?"):
+        raise NotBegun(f"{sites.front.name}: declined; nothing was changed")
+    moving = Moving(source=source.name, to=to.name, since=labels.moment(dt.datetime.now(dt.UTC)), databases=filled)
+    sites.written(moving=moving.model_dump())
+    return moving
+
+
+def _require_names(sites: Sites, to: Site, whole: Stack) -> None:
+    missing = [
+        f"{name.role} of {name.environment}"
+        for name in sites.names()
+        if name.stateful
+        and (name.environment not in whole.environments or name.role not in whole.environments[name.environment].groups)
+    ]
+    if missing:
+        raise Refused(f"{settings.stack_file(to.name)}: the site has no {', '.join(missing)}; declare them there")
+
+
+def _plan(sites: Sites, to: Site, asked: Asked, whole: Stack, filled: dict[str, int]) -> Table:
+    source = sites.active
+    shown = Table("Step", "What", title=f"{sites.front.name}: the stateful names from {source.name} to {to.name}")
+    if to.stack.standby and to.stack.standby.mode != ACTIVE:
+        shown.add_row("up to size", f"{to.name} is '{to.stack.standby.mode}', and becomes '{ACTIVE}'")
+    for environment, generation in filled.items():
+        label = labels.database(whole.label, whole.environments[environment].label, generation)
+        shown.add_row("stopped", f"the applications of {environment} at {source.name} that use the database")
+        shown.add_row("data", f"{label} gets what {source.name} has, compared table by table")
+    for name in sites.names():
+        if name.stateful:
+            shown.add_row("moved", f"{name.host}, and the metadata tells clients")
+    lost = f"Nothing, where the database of {source.name} answers; else all that was written since its last copy."
+    if asked.lossless:
+        lost = f"Nothing: where the database of {source.name} does not answer, nothing moves."
+    elif asked.last_copy:
+        lost = f"All that was written at {source.name} since its last copy."
+    shown.add_row("lost", lost, style="bold red")
+    return shown
+
+
+def _go_on(sites: Sites, moving: Moving, asked: Asked) -> Sites:
+    """Go through the steps that are left; return the sites as they are then, with the journal gone.
+
+    Raises:
+        Refused, Failed: a step failed.
+    """
+    if sites.active.name != moving.to:
+        sites = _ready(sites, moving, asked)
+        sites = _chosen(sites, moving.to)
+    front.update(sites.front, with_others=asked.with_other_changes)
+    say(f"{sites.front.name}: {moving.to} serves the stateful names")
+    return sites.written(moving=None)
+
+
+def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
+    """Have the other site be whole, with the data, and answer; nobody writes at the one that serves any more.
+
+    Raises:
+        Refused, Failed: it can't be.
+    """
+    to, file = moving.to, settings.stack_file(sites.front.name)
+    if _has_moved(sites, to):  # what would be cleared is what customers wrote
+        raise Refused(
+            f"{sites.front.name}: traffic goes to {to}, and {file} says that {moving.source} is active: the file is "
+            f"older than what runs. Write `active: {to}` into its section 'failover', without 'moving', and repeat it"
+        )
+    sites = _sized(sites, moving)
+    _up(sites, to)
+    for environment, generation in moving.databases.items():
+        data.stop(sites.active, environment)
+        writers.stop(sites.members[to].project, sites.members[to].stack, environment)
+        bringing = Bringing(sites.active, sites.members[to], environment, generation, asked.last_copy)
+        data.bring(bringing, lossless=asked.lossless)
+        if sites.members[to].stack.environments[environment].database.serves != generation:
+            place = ("environments", environment, "database")
+            sites = sites.said_of(sites.members[to], place, {"serving": generation})
+            _up(sites, to)
+        site = sites.members[to]
+        writers.start(site.project, site.stack, environment, _task(sites, site))
+    site = sites.members[to]
+    proved = [(name.environment, name.role) for name in sites.names() if name.environment in site.stack.environments]
+    said = health.wait(site.project, site.stack, sites.front.project, proved)
+    for environment, roles in said.items():
+        say(f"{to}: {environment}: " + ", ".join(f"{role} answers {status}" for role, status in roles.items()))
+    return sites
+
+
+def _sized(sites: Sites, moving: Moving) -> Sites:
+    """Write into a site's file that it is whole, with the databases that take the data."""
+    to = moving.to
+    standby = sites.members[to].stack.standby
+    if standby and standby.mode != ACTIVE:
+        sites = sites.said_of(sites.members[to], ("standby",), {"mode": ACTIVE})
+    for environment, generation in moving.databases.items():
+        database = sites.members[to].stack.environments[environment].database
+        if generation not in database.generations:
+            generations = {"generations": [*database.generations, generation], "serving": database.serves}
+            sites = sites.said_of(sites.members[to], ("environments", environment, "database"), generations)
+    return sites
+
+
+def _up(sites: Sites, name: str) -> None:
+    site = sites.members[name]
+    if code := updates.bring_up(site.project, Agreed(yes=True, local_state=sites.local_state)):
+        raise Failed(f"{name}: the update ended with {code}; mend what it says above")
+
+
+def _chosen(sites: Sites, to: str) -> Sites:
+    """Write that the other site serves, and where its balancers are."""
+    told = engine.outputs(sites.members[to].project)["balancers"]
+    if to != sites.front.name:
+        addresses: dict[str, dict[str, str]] = {}
+        for name in sites.names():
+            if address := told.get(name.environment, {}).get(name.role):
+                addresses.setdefault(name.environment, {})[name.role] = address
+        place = ("failover", "sites", to)
+        sites = sites.said_of(sites.front, place, {"addresses": addresses})
+    active = None if to == sites.home.name else to
+    return sites.written(active=active, version=sites.failover.version + 1)
+
+
+def back(sites: Sites, asked: Asked) -> int:
+    """Have the site serve that did, as long as no traffic moved; return the exit code.
+
+    What was made at the other one stays.
+
+    Raises:
+        Refused: no move is under way, or traffic moved.
+        NotBegun: somebody said no.
+        Failed: a step failed.
+    """
+    if sites.moving is None:
+        raise Refused(f"{sites.front.name}: no move is under way; {sites.active.name} serves the stateful names")
+    moving, front_name = sites.moving, sites.front.name
+    if not asked.yes and not console.agrees(f"{front_name}: have {moving.source} go on serving?"):
+        raise NotBegun(f"{front_name}: declined; nothing was changed")
+    updates.settle(sites.members[moving.to].project)
+    if sites.active.name == moving.to:
+        front.settle(sites.front)
+        if _has_moved(sites, moving.to):
+            raise Refused(
+                f"{front_name}: traffic goes to {moving.to} already, which may have rows of its own by now. "
+                f"`{_task(sites, sites.members[moving.to])}` finishes this; then the way back is a move of its own"
+            )
+        # What clients may have been told already they are told anew: the number never goes back.
+        active = None if moving.source == sites.home.name else moving.source
+        sites = sites.written(active=active, version=sites.failover.version + 1)
+        front.update(sites.front, with_others=True)
+    site = sites.members[moving.source]
+    for environment in moving.databases:
+        writers.start(site.project, site.stack, environment, f"{_task(sites, site)} --back")
+    sites = sites.written(moving=None)
+    say(f"{front_name}: {moving.source} serves the stateful names; what was made at {moving.to} stays")
+    return tell(sites)
+
+
+def _has_moved(sites: Sites, to: str) -> bool:
+    """Whether traffic of a stateful name goes to a site by now."""
+    there = front.serving(sites.front)
+    return any(there.get(name.host) == to for name in sites.names() if name.stateful)
+
+
+def _copies(sites: Sites) -> list[str]:
+    """Make a copy of each database that serves now, which has none of its own yet; return what went wrong."""
+    site, problems = sites.active, []
+    for environment in sites.environments():
+        try:
+            made = reach.program(site.project, site.stack)(environment, "copy", "--by-hand").found
+            say(f"{site.name}: {environment}: it has a copy of its own, {made['id']}")
+        except (Failed, Refused) as error:
+            again = f"{site.project.task('backups.copy')} --environment {environment}"
+            problems.append(f"{site.name}: {environment}: it has no copy of its own yet: {error.message}; `{again}`")
+    return problems
+
+
+def tell(sites: Sites, *problems: str) -> int:
+    """Tell the board and those on call where the stateful names are, if not at home; return the exit code.
+
+    Raises:
+        Failed: that can't be told, or there are problems: all else is done.
+    """
+    away = sites.front.project.task("failover.failback"), sites.front.project.task("failover.keep")
+    incident = Incident(
+        f"failover {sites.front.name}",
+        f"{sites.front.name}: {sites.active.name} serves the stateful names, and not {sites.home.name}",
+        f"once {sites.home.name} is well again, `{away[0]}` goes back with every row; `{away[1]}` has "
+        f"{sites.active.name} stay the primary (docs/failover.md).",
+        f"{sites.home.name} serves them again, or it was decided that it stays so",
+    )
+    current = [] if sites.active.name == sites.home.name else [incident]
+    failures = list(problems)
+    try:
+        line = f"failover.engage {sites.front.name}"
+        with alarms.Job(sites.root, line, sites.front.name, True, sites.front.project.sandbox) as job:
+            job.report(sites.front.name, f"failover {sites.front.name}", current)
+    except Failed as failed:
+        failures.append(str(failed.message))
+    if failures:
+        raise Failed("\n".join(failures))
+    return 0
