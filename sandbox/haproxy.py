@@ -33,7 +33,9 @@ class Haproxy:
     """The HAProxy of a folder, in which its owner works; its standard output is added to `output`, if that is given."""
 
     def __init__(self, folder: Path, tools: Tools, output: str = _LOG) -> None:
-        self._folder, self._tools, self._output = folder, tools, output
+        self._folder, self._tools = folder, tools
+        # One open file for all of them, which know where it ends: HAProxy takes O_APPEND away.
+        self._output = (folder / output).open("ab")
         self._current: subprocess.Popen[bytes] | None = None
         self._ending: list[subprocess.Popen[bytes]] = []
 
@@ -72,17 +74,18 @@ class Haproxy:
         for each in (*self._ending, *([self._current] if self._current else [])):
             each.kill()
             each.wait()
+        self._output.close()
 
     def _start(self, text: str, before: "subprocess.Popen[bytes] | None") -> "subprocess.Popen[bytes]":
         (self._folder / _CONFIGURATION).write_text(text)
         succession = ["-x", SOCKET, "-sf", str(before.pid)] if before else []
-        with (self._folder / _LOG).open("ab") as log, (self._folder / self._output).open("ab") as output:
+        with (self._folder / _LOG).open("ab") as log:
             started = subprocess.Popen(
                 [str(self._tools.path("haproxy")), "-db", "-f", _CONFIGURATION, *succession],
                 cwd=self._folder,
                 env={**os.environ, **self._tools.environment},
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=self._output,
                 stderr=log,
                 preexec_fn=children.tied(os.getpid()),  # noqa: PLW1509 - this process has no other thread
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sandbox.cloudflare import dns, health_checks, load_balancing
+from sandbox.cloudflare import dns, health_checks, load_balancing, workers
 from sandbox.linode import instances, node_balancers
 from sandbox.model import Body, conditions
 from sandbox.store import Record, Transaction
@@ -14,6 +14,7 @@ _PLACES = {instances.NAME: "instance", node_balancers.NAME: "balancer"}
 def show(tx: Transaction) -> Body:
     """The proxied names with their pools, and the watches, each with what a process in its place has to know."""
     wrong = conditions(tx)
+    routes = [each.body for each in tx.everyones(workers.ROUTE) if each.body["script"]]
     pools = tx.everyones(load_balancing.POOL)
     watches = (*_pools_watches(tx, pools), *_checks_watches(tx))
     return {
@@ -30,6 +31,15 @@ def show(tx: Transaction) -> Body:
             for each in tx.everyones(dns.NAME)
             if each.body["proxied"]
         ],
+        "routes": [
+            {"host": each["pattern"].rpartition("://")[2].partition("/")[0], "script": each["script"]}
+            for each in routes
+        ],
+        "scripts": {
+            each.body["script_name"]: each.body["content"]
+            for each in tx.everyones(workers.SCRIPT)
+            if each.body["script_name"] in {route["script"] for route in routes}
+        },
     }
 
 

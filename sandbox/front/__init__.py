@@ -4,6 +4,7 @@
 
     names     HAProxy takes requests by Host, and sends each to an origin: steering, weights, affinity, fallback
     health    real probes, as the monitors declare them; what they find is what the cloud's API says, too
+    workers   Node.js runs the scripts of Workers that have a route
     log       the access log says of every request when it came, for whom, and which site and address answered what
 
 `host` follows the model, `probes` finds out, `steering` decides, `edge` is the proxy. Light to import: tasks do.
@@ -71,11 +72,14 @@ def start(folder: Path, say: Callable[[str], None]) -> Front:
     """
     from sandbox import following, machines
     from sandbox.data import digest
+    from sandbox.front import workers
 
     machines.start(folder, say)
 
     def is_ready(control: following.Control) -> bool:
         shown, told = control.ask("/edge"), _told(folder)
+        if shown and shown["scripts"]:
+            workers.ensure(say)
         return bool(shown and told and told["of"] == digest(shown) and told["known"])
 
     following.start(folder, process.FRONT, READY_WITHIN, is_ready)
@@ -97,6 +101,8 @@ def requests(folder: Path, since: float = 0.0) -> Iterator[Request]:
     """What the edge of a folder's sandbox was asked since a time, in the order of the answers."""
     with (folder / FOLDER / LOG).open(encoding="utf-8") as log:
         for line in log:
+            if not (line.startswith("{") and line.endswith("}\n")):  # HAProxy speaks of itself, or is just writing
+                continue
             said: dict[str, Any] = {name: "" if value == "-" else value for name, value in json.loads(line).items()}
             if said["time"] >= since:
                 yield Request(**said)

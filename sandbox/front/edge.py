@@ -12,7 +12,7 @@ from typing import Any
 
 from sandbox import haproxy, machines
 from sandbox.addresses import loopback, port_for
-from sandbox.front import LOG, steering
+from sandbox.front import LOG, steering, workers
 from toolchain.debian import Tools
 
 PORT = port_for(80)
@@ -72,12 +72,20 @@ class Edge:
         self._shape = ""
         self._set: dict[str, int | None] = {}
 
-    def names(self, shown: Mapping[str, Any], well: Mapping[str, bool]) -> list[Name]:
-        """The names that the model shows; `well` says of watches whether what they watch is."""
+    def names(self, shown: Mapping[str, Any], well: Mapping[str, bool], running: Mapping[str, str]) -> list[Name]:
+        """The names that the model shows.
+
+        `well` says of watches whether what they watch is, `running` of Workers' scripts where they listen.
+        """
+        routed = [
+            Name(each["host"], (Server(":::", f"{running[each['script']]}:{workers.PORT}", 1),))
+            for each in shown["routes"]
+            if each["script"] in running
+        ]
         balanced = [self._balanced(each, shown["pools"], well) for each in shown["balancers"]]
-        taken = {each.host for each in balanced}  # a load balancer goes before a record of its name
-        recorded = sorted({each["name"] for each in shown["records"]} - taken)
-        return [*balanced, *(self._recorded(host, shown["records"]) for host in recorded)]
+        recorded = [self._recorded(each["name"], shown["records"]) for each in shown["records"]]
+        # A Worker goes before a load balancer, and that before a record of its name.
+        return [*{each.host: each for each in (*recorded, *balanced, *routed)}.values()]
 
     def follow(self, names: Sequence[Name]) -> None:
         """Brings HAProxy to these names. What is under way is not cut off."""

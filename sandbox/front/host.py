@@ -12,7 +12,7 @@ from typing import Any
 from sandbox import children, following, machines, process
 from sandbox.cloudflare.probes import most
 from sandbox.data import digest
-from sandbox.front import FOLDER, STATUS, edge, probes, steering
+from sandbox.front import FOLDER, STATUS, edge, probes, steering, workers
 from toolchain import debian
 
 _HOLDS = 10.0  # seconds that what was found counts; said again well before
@@ -41,6 +41,7 @@ class _Host:
     def __init__(self, folder: Path, own: Path, control: following.Control) -> None:
         self._own, self._machines, self._control = own, folder / machines.FOLDER, control
         self._edge = edge.Edge(folder, own, debian.ensure(print, machines.NEEDED))
+        self._workers = workers.Workers(own)
         self._prober: int | None = None
         self._written: dict[str, str] = {}
         self._said: tuple[float, Mapping[Any, bool]] = (0.0, {})
@@ -57,10 +58,11 @@ class _Host:
             self._prober = children.fork(self._probe)
         found, is_current = self._read(shown["watches"])
         well = {watch: most([each["healthy"] for each in regions.values()]) for watch, regions in found.items()}
-        names = self._edge.names(shown, well)
+        running = self._workers.follow(shown["scripts"])
+        names = self._edge.names(shown, well, running)
         self._edge.follow(names)
         self._say(found)
-        self._tell(shown, names, well, is_current=is_current)
+        self._tell(shown, names, well, is_current=is_current and self._workers.are_current)
 
     def end(self) -> None:
         """Ends everything; of health, the model says again what is usual."""
@@ -69,6 +71,7 @@ class _Host:
         if self._prober:
             os.kill(self._prober, signal.SIGKILL)
             os.waitpid(self._prober, 0)
+        self._workers.end()
         self._edge.end()
         (self._own / STATUS).unlink(missing_ok=True)
 

@@ -96,14 +96,22 @@ class Sites(Fleet):
 
     def get(self, host: str = HOST, path: str = "/", **headers: str) -> tuple[int, http.client.HTTPMessage]:
         """What a visitor is answered: a status, and headers."""
+        status, said, _ = self._ask(host, path, headers)
+        return status, said
+
+    def text(self, host: str) -> str:
+        """What a visitor reads."""
+        return self._ask(host, "/", {})[2]
+
+    def _ask(self, host: str, path: str, headers: Mapping[str, str]) -> tuple[int, http.client.HTTPMessage, str]:
         found = front.status(self.folder)
         assert found
         visitor = http.client.HTTPConnection(found.host, found.port, timeout=30)
         visitor.request("GET", path, headers={"Host": host, **headers})
         answer = visitor.getresponse()
-        answer.read()
+        text = answer.read().decode()
         visitor.close()
-        return answer.status, answer.headers
+        return answer.status, answer.headers, text
 
     def visits(self, count: int = 8, host: str = HOST) -> list[tuple[str, int]]:
         """Which sites so many visitors are sent to, and what they are answered, by the access log."""

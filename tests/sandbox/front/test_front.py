@@ -1,15 +1,38 @@
 """The edge sends requests where its load balancers say, and the cloud says of pools what its probes found."""
 
 import http.client
+import json
 import time
+from pathlib import Path
 
 import pytest
 
 from sandbox import front, machines
-from tests.sandbox.bodies import ZONE, ZONE_ID
+from tests.sandbox.api.box import CLOUDFLARE
+from tests.sandbox.bodies import ACCOUNT, ZONE, ZONE_ID
 from tests.sandbox.front.conftest import HOST, Sites, eventually
 
-RANDOM, RECORD = f"web.{ZONE}", f"bots.{ZONE}"
+RANDOM, RECORD, WORKER = f"web.{ZONE}", f"bots.{ZONE}", f"failover.{ZONE}"
+
+
+CODE = """
+const SAID = %s;
+export default {
+  fetch(request) {
+    if (new URL(request.url).pathname === "/throws") throw new Error("on purpose");
+    return new Response(SAID, { status: 203, headers: { "X-Asked": request.url, "X-Method": request.method } });
+  },
+};
+"""
+
+
+def _upload(sites: Sites, said: str) -> None:
+    form = {
+        "metadata": (None, json.dumps({"main_module": "said.mjs"}), "application/json"),
+        "said.mjs": ("said.mjs", CODE % json.dumps(said), "application/javascript+module"),
+    }
+    answer = sites.box.ask(CLOUDFLARE, "PUT", f"/accounts/{ACCOUNT}/workers/scripts/says", files=form)
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +157,56 @@ def test_what_is_changed_while_requests_come_breaks_none(well: Sites) -> None:
         statuses |= {status for _, status in (*well.visits(3), *well.visits(1, f"new-{number}.{ZONE}"))}
         well.cloudflare("DELETE", f"/zones/{ZONE_ID}/load_balancers/{made}")
     assert statuses == {200}
+
+
+@pytest.fixture(scope="module")
+def worker(made: Sites, pools: tuple[str, str]) -> Sites:
+    """A Worker with a route, at a name that leads nowhere."""
+    del pools
+    record = {"name": WORKER, "type": "AAAA", "content": "100::", "ttl": 1, "proxied": True}
+    made.cloudflare("POST", f"/zones/{ZONE_ID}/dns_records", record)
+    _upload(made, "first")
+    made.cloudflare("POST", f"/zones/{ZONE_ID}/workers/routes", {"pattern": f"{WORKER}/*", "script": "says"})
+    made.ready()
+    return made
+
+
+def test_a_worker_answers_what_its_host_is_asked(worker: Sites) -> None:
+    status, headers = worker.get(WORKER, "/failover.json?x=1")
+    assert (status, headers["X-Asked"], headers["X-Method"]) == (203, f"https://{WORKER}/failover.json?x=1", "GET")
+    assert worker.text(WORKER) == "first"
+    assert worker.get(WORKER, "/throws")[0] == 500
+    assert worker.text(WORKER) == "first"
+
+
+def test_a_changed_worker_takes_over_without_a_pause(worker: Sites) -> None:
+    _upload(worker, "second")
+    found: list[str] = []
+    while found[-1:] != ["second"]:
+        found.append(worker.text(WORKER))
+    assert set(found) <= {"first", "second"}
+    worker.ready()
+    assert worker.text(WORKER) == "second"
+
+
+def test_a_worker_without_a_route_answers_nobody(worker: Sites) -> None:
+    route = worker.cloudflare("GET", f"/zones/{ZONE_ID}/workers/routes")[0]["id"]
+    worker.cloudflare("DELETE", f"/zones/{ZONE_ID}/workers/routes/{route}")
+    eventually(lambda: worker.get(WORKER)[0], 503)  # the record's address refuses
+    eventually(lambda: _workers(worker), [])
+
+
+def _workers(sites: Sites) -> list[str]:
+    """The processes that run Workers of a sandbox."""
+    found = []
+    for each in Path("/proc").iterdir():
+        try:
+            command = (each / "cmdline").read_bytes().decode(errors="replace") if each.name.isdigit() else ""
+        except OSError:
+            continue
+        if "worker.mjs" in command and str(sites.folder) in command:
+            found.append(command)
+    return found
 
 
 def test_without_a_front_the_model_says_what_is_usual(well: Sites, pools: tuple[str, str]) -> None:
