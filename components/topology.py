@@ -364,7 +364,7 @@ class Moving(Model):
 
 
 class Failover(Model):
-    """The sites that a front sends traffic to, and what clients are told of them: docs/failover.md."""
+    """The sites that a front sends traffic to, and what clients are told of them: docs/sites.md."""
 
     detect_within: Annotated[int, Field(ge=60, le=3600)] = Field(
         description="seconds in which Cloudflare has to notice that a site is down; what 'health' takes is computed"
@@ -396,7 +396,7 @@ class Failover(Model):
 
 
 class Standby(Model):
-    """Of which stack's names this one is another site, and how much of it is there: docs/failover.md."""
+    """Of which stack's names this one is another site, and how much of it is there: docs/sites.md."""
 
     of: StackName = Field(description="stack whose front sends traffic here, of the same jurisdiction and zone")
     mode: Literal["pilot-light", "warm", "active"] = Field(

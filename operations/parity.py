@@ -82,7 +82,7 @@ def report(root: Path, *, on_sandbox: bool, now: dt.datetime | None = None) -> t
     peers = {name: stack.parity.peer for name, stack in chosen.items() if stack.parity.peer}
     paired = {name: chosen[name] for name in chosen if name in {*peers, *peers.values()}}
     projects = runs.for_clouds(root, paired, on_sandbox=on_sandbox)
-    sites = {project.stack: _site(project, paired[project.stack]) for project in projects}
+    sites = {project.stack: _site(project) for project in projects}
     now = now or dt.datetime.now(dt.UTC)
     pairs = [_pair(chosen[name], sites[name], sites[peer], now) for name, peer in peers.items()]
     code = engine.CHANGES if any(pair.differences for pair in pairs) else 0
@@ -133,8 +133,11 @@ def tell(job: Job, pairs: list[dict[str, Any]]) -> None:
         job.report(stack, differs.key, [differs] if old else [])
 
 
-def _site(project: Project, stack: Stack) -> _Site:
-    return _Site(project.stack, parity.comparable(stack), engine.outputs(project).get(parity.OUTPUT) or {})
+def _site(project: Project) -> _Site:
+    # What a standby is when it serves, whatever there is of it by now.
+    root, name = project.root, project.stack
+    stack = settings.declared(root, name, settings.differences(root, name))
+    return _Site(name, parity.comparable(stack), engine.outputs(project).get(parity.OUTPUT) or {})
 
 
 def _pair(stack: Stack, site: _Site, peer: _Site, now: dt.datetime) -> Pair:

@@ -9,7 +9,9 @@ from typing import TypeVar
 from invoke.exceptions import Exit
 
 from operations import engine, plans, policy, redaction, runs, stacks, summary
+from operations.console import say
 from operations.errors import Failed, Refused
+from operations.failover.remarks import remarks
 from operations.plans import Plan
 from operations.project import Project
 
@@ -65,7 +67,8 @@ def _each(root: Path, wanted: str, options: Options, run: Callable[..., Result])
     if file and not file.absolute().parent.is_dir():
         raise Refused(f"{file}: there is no folder {file.absolute().parent}; make it, or name another file")
     try:
-        projects = runs.for_preview(root, stacks.select(root, wanted), on_sandbox=options.on_sandbox)
+        chosen = stacks.select(root, wanted)
+        projects = runs.for_preview(root, chosen, on_sandbox=options.on_sandbox)
     except Exit as ended:
         if file:
             summary.write(file, [summary.failed(wanted, str(ended.message))])
@@ -73,7 +76,10 @@ def _each(root: Path, wanted: str, options: Options, run: Callable[..., Result])
     sections: list[summary.Section] = []
     for project in projects:
         # Before the preview: an update that comes in between would leave secrets that this does not know.
-        section = _section_of(project) if file else None
+        said = tuple(remarks(chosen[project.stack]))
+        section = _section_of(project, said) if file else None
+        for each in said:
+            say(f"{project.stack}: {each}")
         result, plan = plans.preview(project, run, *_arguments(project, options))
         if section:
             sections.append(section(plan))
@@ -82,14 +88,14 @@ def _each(root: Path, wanted: str, options: Options, run: Callable[..., Result])
         summary.write(file, sections)
 
 
-def _section_of(project: Project) -> Callable[[Plan], summary.Section]:
+def _section_of(project: Project, remarks: Sequence[str]) -> Callable[[Plan], summary.Section]:
     """Return what makes a stack's section of the summary of its plan."""
     try:
         redactor, state = redaction.of(project), engine.resources(project)
     except Failed as ended:
         section = summary.failed(project.stack, str(ended.message))
         return lambda _: section
-    return lambda plan: summary.of_plan(plan, state, redactor)
+    return lambda plan: summary.of_plan(plan, state, redactor, remarks)
 
 
 def _arguments(project: Project, options: Options) -> Sequence[str]:

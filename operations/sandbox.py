@@ -24,7 +24,7 @@ import yaml
 
 from components import settings
 from components.settings import Stack
-from operations import edits, engine, throwaway
+from operations import credentials, edits, engine, throwaway
 from operations.errors import Failed
 from operations.project import Apis, Project, read_project_file, without_real
 from sandbox import data as holding
@@ -260,6 +260,8 @@ def _configure(prepared: Project, stack: Stack) -> None:
     before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     required = {each.key: each for each in settings.required_inputs(stack)}
     kept = {key: value for key, value in before.get("config", {}).items() if key in required}
+    if stack.standby:
+        kept[credentials.PULL_CA] = _pull_ca(dataclasses.replace(prepared, stack=stack.standby.of))
     tokens, login = process.tokens(prepared.folder), playing.login(prepared.folder)
     fresh = throwaway.renew(stack, tokens, required, kept, login=login)
     plain = {key: value for key, value in fresh.items() if not required[key].secret}
@@ -273,6 +275,13 @@ def _configure(prepared: Project, stack: Stack) -> None:
     for key, value in fresh.items():
         if required[key].secret:
             engine.ask(prepared, "config", "set", "--secret", "--raw", key, text=value)
+
+
+def _pull_ca(primary: Project) -> str:
+    """Return the authority of the certificate that the front presents, also to the servers of its standby."""
+    if not primary.stack_file.exists():
+        _configure(primary, settings.load(primary.root, primary.stack))
+    return str(yaml.safe_load(primary.stack_file.read_text(encoding="utf-8"))["config"][credentials.PULL_CA])
 
 
 def _yaml(content: Mapping[str, Any]) -> str:

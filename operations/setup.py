@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import cloudflare
@@ -187,7 +187,7 @@ class _Setup:
         families: list[tuple[Sequence[str], Callable[[], Mapping[str, str]]]] = [
             ((ACCOUNT_ID, ZONE_ID), self._zone),
             ((credentials.ORIGIN_CERTIFICATE, credentials.ORIGIN_KEY), self._origin),
-            ((credentials.PULL_CA, credentials.PULL_CERTIFICATE, credentials.PULL_KEY), credentials.pull),
+            ((credentials.PULL_CA, credentials.PULL_CERTIFICATE, credentials.PULL_KEY), self._pull),
             ((credentials.COPIES_KEY,), lambda: {credentials.COPIES_KEY: credentials.copies_key()}),
             *(((key,), partial(_host_key, key)) for key in sorted(required) if key.startswith(credentials.HOST_KEY)),
         ]
@@ -205,6 +205,17 @@ class _Setup:
         if found is None or found.account.id is None:
             raise Failed(f"{self.name}: the Cloudflare token sees no zone {zone}; add it there, or widen the token")
         return {ACCOUNT_ID: found.account.id, ZONE_ID: found.id}
+
+    def _pull(self) -> Mapping[str, str]:
+        """Return what Cloudflare is known by; to a standby's servers it presents the certificate of the primary."""
+        standby = self._stack().standby
+        if standby is None:
+            return credentials.pull()
+        primary = replace(self, name=standby.of)
+        authority = (primary._file().get("config") or {}).get(credentials.PULL_CA)  # noqa: SLF001
+        if not authority:
+            raise Failed(f"{self.name}: {standby.of} has no {credentials.PULL_CA} yet; ./inv setup {standby.of}")
+        return {credentials.PULL_CA: str(authority)}
 
     def _origin(self) -> Mapping[str, str]:
         """Return the certificate that is given, or one that Cloudflare's own authority for origins makes."""
@@ -290,7 +301,7 @@ class _Setup:
     def _stack(self) -> Stack:
         return settings.load(self.root, self.name)
 
-    def _file(self) -> Mapping[str, object]:
+    def _file(self) -> Mapping[str, Any]:
         path = self.root / settings.stack_file(self.name)
         return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 

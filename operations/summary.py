@@ -53,9 +53,14 @@ class Section:
     lines: tuple[str, ...]
 
 
-def of_plan(plan: Plan, state: Sequence[Mapping[str, Any]], redactor: Redactor) -> Section:
-    """Return what is said of a plan; `state` are the resources of the stack as it is."""
-    lines = [_counts(plan), "", _costs(plan)]
+def of_plan(plan: Plan, state: Sequence[Mapping[str, Any]], redactor: Redactor, remarks: Sequence[str] = ()) -> Section:
+    """Return what is said of a plan; `state` are the resources of the stack as it is, `remarks` lines beside it."""
+    lines = [
+        _counts(plan),
+        "",
+        _costs(plan),
+        *(line for each in remarks for line in ("", f"{each[0].upper()}{each[1:]}.")),
+    ]
     if guarded := guards.unasked(plan, Asked()):
         lines += ["", _guard(guarded)]
     if not plan.complete:

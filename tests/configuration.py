@@ -30,6 +30,15 @@ def copy_of_the_committed_files(folder: Path) -> Path:
     return folder
 
 
+def leave_only(folder: Path, *stacks: str) -> None:
+    """Take away the files of all other stacks, and what those that stay say of them as sites."""
+    for stack in STACKS:
+        if stack not in stacks:
+            (folder / f"Pulumi.{stack}.yaml").unlink(missing_ok=True)
+        elif "failover" in (folder / f"Pulumi.{stack}.yaml").read_text():
+            change_stack(folder, stack, {"failover": REMOVED})
+
+
 def git(folder: Path, *arguments: str) -> str:
     """Run git in a checkout, as nobody; return what it prints."""
     nobody = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components import settings
 from operations.backups import second
-from tests.configuration import REMOVED, ROOT, change_platform, change_stack, git
+from tests.configuration import REMOVED, ROOT, change_platform, change_stack, git, leave_only
 from tests.operations.checkout import COPIED, LINKED, Checkout, sandboxed
 from tests.programs import put_python
 from toolchain import tools
@@ -169,8 +168,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 def test_a_task_runs_on_the_sandbox(small: Checkout, line: str) -> None:
     words = line.split()[1:]
     if "$BASE" in line:  # a repository with the test stack alone, and a change
-        for stack in ("us-central", "eu-frankfurt"):
-            (small.root / settings.stack_file(stack)).unlink()
+        leave_only(small.root, "test")
         git(small.root, "init", "--quiet")
         git(small.root, "add", *COPIED, "platform.yaml", "Pulumi.test.yaml", *LINKED)
         git(small.root, "commit", "--quiet", "-m", "Begin")

@@ -71,7 +71,7 @@ class Sites:
         if front_stack.failover is None or not front_stack.failover.sites:
             raise Refused(
                 f"{settings.stack_file(front)}: {STACK_KEY}.failover: it names no other sites, so nothing can move; "
-                "docs/failover.md says how a standby is declared"
+                "docs/sites.md says how a standby is declared"
             )
         known = stacks.select(root, ",".join(front_stack.sites(front)))
         projects = runs.for_servers(root, known, on_sandbox=on_sandbox, local_state=local_state)

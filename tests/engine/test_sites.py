@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from operations import engine
+from components import document
+from operations import engine, previews
 from sandbox import process, store
 from sandbox.cloudflare import load_balancing
 from tests.configuration import REMOVED, change_platform, change_stack
@@ -60,6 +61,10 @@ def up(checkout: Checkout, **changes: Any) -> dict[str, str]:
 
 def test_a_standby_grows_from_a_pilot_light_to_all_of_it_without_losing_anything(standby: Checkout) -> None:
     up(standby)
+    authorities = {
+        document.read(each)["config"]["chat-tonic:pullCa"] for each in standby.folder.glob("Pulumi.us-*.yaml")
+    }
+    assert len(authorities) == 1, "Cloudflare presents one certificate to both"
     assert kinds(standby) == {"Firewall", "ObjectStorageBucket", "ObjectStorageKey"}
     warm = up(standby, **{"standby.mode": "warm"})
     assert set(warm.values()) <= {"create", "update"}
@@ -110,7 +115,9 @@ def test_traffic_moves_with_the_active_site_and_nothing_else_changes(front: Chec
     assert steered(front, "web-chat") == (["us-standby", "us-central"], "us-standby", "off", {})
 
 
-def test_a_name_that_all_sites_serve_is_shared_by_their_weights(front: Checkout) -> None:
+def test_a_name_that_all_sites_serve_is_shared_by_their_weights(
+    front: Checkout, standby: Checkout, capfd: pytest.CaptureFixture[str]
+) -> None:
     change_platform(front.root, {"roles.web-chat.sites": "active-active"})
     up(front, **{"failover.home": None, "failover.weight": 70, "failover.sites.us-standby.weight": 30})
     assert steered(front, "web-chat") == (
@@ -120,6 +127,12 @@ def test_a_name_that_all_sites_serve_is_shared_by_their_weights(front: Checkout)
         {"us-central": 0.7, "us-standby": 0.3},
     )
     assert front.preview("--refresh").code == 0
+    both = f"{front.stack},{standby.stack}"
+    assert previews.preview(front.root, both, previews.Options(on_sandbox=True, expect_no_changes=True)) == 0
+    assert [line for line in capfd.readouterr().err.splitlines() if line.startswith("us-")] == [
+        "us-central: a site that is down is found within 135 s (180 s are allowed), and up again within 185 s",
+        "us-standby: standby of us-central: active, a full replica",
+    ]
 
 
 def steered(front: Checkout, role: str) -> tuple[list[str], str, str, dict[str, float]]:

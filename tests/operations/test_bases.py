@@ -11,7 +11,7 @@ import pytest
 
 from operations import sandbox
 from sandbox import process
-from tests.configuration import REMOVED, ROOT, change_platform, change_stack, git
+from tests.configuration import REMOVED, ROOT, change_platform, change_stack, git, leave_only
 from tests.operations.checkout import Checkout, sandboxed
 
 GROUPS = "environments.internal.groups"
@@ -25,8 +25,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
         checkout.environment["TMPDIR"] = str(checkout.folder / "tmp")
         roles = ("chat", "customer-service", "web-chat")
         change_platform(checkout.root, {f"{GROUPS}.{role}": REMOVED for role in roles})
-        for stack in ("us-central", "eu-frankfurt"):
-            (checkout.root / f"Pulumi.{stack}.yaml").unlink()
+        leave_only(checkout.root, "test")
         copy_stack(checkout, "leaving")
         shutil.copy(ROOT / ".gitignore", checkout.root)
         git(checkout.root, "init", "--quiet", "--initial-branch", "main")

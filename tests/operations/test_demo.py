@@ -3,6 +3,7 @@ import json
 import pytest
 
 from operations.demo import Followed
+from tests.configuration import leave_only
 from tests.operations.checkout import Checkout
 
 URN = "urn:pulumi:test::chat-tonic::linode:index/instance:Instance::api-1"
@@ -52,8 +53,7 @@ def test_debug_messages_which_may_hold_secrets_are_not_kept() -> None:
 @pytest.fixture
 def small(sandbox_checkout: Checkout) -> Checkout:
     """A checkout whose only stack is `test`."""
-    for stack in ("us-central", "eu-frankfurt"):
-        (sandbox_checkout.root / f"Pulumi.{stack}.yaml").unlink(missing_ok=True)
+    leave_only(sandbox_checkout.root, "test")
     return sandbox_checkout
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 import components.parity
 from components import settings
 from operations import alarms, console, engine, parity, runs
-from tests.configuration import REMOVED, change_platform, change_stack
+from tests.configuration import REMOVED, change_platform, change_stack, leave_only
 from tests.operations.checkout import Checkout
 
 US, EU = "us-central", "eu-frankfurt"
@@ -57,6 +57,7 @@ def record(root: Path, stack: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def sites(sandbox_checkout: Checkout) -> Sites:
     """Both sites are as small as they can be: a server, its balancer and a database, without names or copies."""
+    leave_only(sandbox_checkout.root, US, EU)
     smallest = {**{f"groups.{role}": REMOVED for role in ROLES}, "groups.api.count": 1, "publish": "none"}
     smallest |= {"database.copies": False}
     change_platform(sandbox_checkout.root, {f"environments.production.{key}": each for key, each in smallest.items()})
@@ -166,6 +167,7 @@ def test_a_difference_that_is_deployed_ages_until_the_other_follows_and_alarms_w
 
 
 def test_where_no_stack_names_a_peer_nothing_is_compared(checkout: Checkout) -> None:
+    leave_only(checkout.root, US, EU)
     change_stack(checkout.root, EU, {"parity": REMOVED})
     ended = checkout.run("parity", "--sandbox", "--json")
     assert (ended.code, json.loads(ended.output)) == (0, [])

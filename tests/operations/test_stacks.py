@@ -18,7 +18,7 @@ def root(tmp_path: Path) -> Path:
         ("test", ["test"]),
         ("us-central,test", ["us-central", "test"]),
         ("us-central, test, us-central", ["us-central", "test"]),
-        ("all", ["eu-frankfurt", "test", "us-central"]),
+        ("all", ["eu-frankfurt", "eu-standby", "test", "us-central", "us-standby"]),
     ],
 )
 def test_stacks_come_in_the_order_given_and_each_once(root: Path, wanted: str, names: list[str]) -> None:
@@ -27,7 +27,13 @@ def test_stacks_come_in_the_order_given_and_each_once(root: Path, wanted: str, n
 
 def test_a_selected_stack_brings_its_own_settings(root: Path) -> None:
     chosen = stacks.select(root, "all")
-    assert [stack.region for stack in chosen.values()] == ["eu-central", "us-central", "us-central"]
+    assert [stack.region for stack in chosen.values()] == [
+        "eu-central",
+        "de-fra-2",
+        "us-central",
+        "us-central",
+        "us-ord",
+    ]
 
 
 @pytest.mark.parametrize("wanted", ["tset", "tset,us-central", "", "all,test", "../test"])
