@@ -36,6 +36,14 @@ def edge(change: Callable[[Any, dict[str, Any], str], object]) -> Change:
     return lambda known, inputs, id_: change(known.edge, inputs, id_)
 
 
+def upload(api: Any, name: str, account_id: str, **metadata: str) -> None:
+    """Make a Worker, or put another in its place."""
+    files = [("failover.mjs", b"export default {};", "application/javascript+module")]
+    api.workers.scripts.update(
+        name, account_id=account_id, metadata={"main_module": "failover.mjs", **metadata}, files=files
+    )
+
+
 # By type: the property that is changed, and how the official clients change it.
 CHANGES: dict[str, tuple[str, Change]] = {
     "linode:index/instance:Instance": ("tags", put("linode/instances/{id}", tags=["elsewhere"])),
@@ -112,9 +120,23 @@ CHANGES: dict[str, tuple[str, Change]] = {
         "enabled",
         edge(lambda e, i, _: e.origin_tls_client_auth.settings.update(zone_id=i["zoneId"], enabled=False)),
     ),
+    "cloudflare:index/workersScript:WorkersScript": (
+        "content",
+        edge(lambda e, i, id_: upload(e, id_, i["accountId"], compatibility_date=i["compatibilityDate"])),
+    ),
+    "cloudflare:index/workersRoute:WorkersRoute": (
+        "pattern",
+        edge(
+            lambda e, i, id_: e.workers.routes.update(
+                id_, zone_id=i["zoneId"], pattern=f"{i['pattern']}elsewhere", script=i["script"]
+            )
+        ),
+    ),
 }
 UNCHANGEABLE = set(KINDS) - set(CHANGES)
 DELETIONS = (
+    "workersRoute:WorkersRoute",
+    "workersScript:WorkersScript",
     "loadBalancer:LoadBalancer",
     "loadBalancerPool:LoadBalancerPool",
     "loadBalancerMonitor:LoadBalancerMonitor",
@@ -255,6 +277,8 @@ def test_every_kind_that_somebody_added_is_found_as_known_to_no_stack(checkout: 
         enabled=True,
         mechanisms={"email": [{"id": "added@chat-tonic.example"}]},
     )
+    upload(api, "added", **owner)
+    api.workers.routes.create(**zone, pattern=f"{host}/*", script="added")
     public, key = certificate()
     api.origin_tls_client_auth.zone_certificates.create(**zone, certificate=public, private_key=key)
 

@@ -39,11 +39,13 @@ CHANGES: dict[str, dict[str, Any]] = {
     "cloudflare:index/loadBalancerMonitor:LoadBalancerMonitor": {"interval": 77},
     "cloudflare:index/loadBalancerPool:LoadBalancerPool": {"description": "changed"},
     "cloudflare:index/loadBalancer:LoadBalancer": {"description": "changed"},
-    "cloudflare:index/dnsRecord:DnsRecord": {"content": "192.0.2.7"},
+    "cloudflare:index/dnsRecord:DnsRecord": {"tags": ["changed"]},
     "cloudflare:index/healthcheck:Healthcheck": {"description": "changed"},
     "cloudflare:index/notificationPolicy:NotificationPolicy": {"description": "changed"},
     "cloudflare:index/zoneSetting:ZoneSetting": {"value": {"ssl": "full", "min_tls_version": "1.3"}},
     "cloudflare:index/authenticatedOriginPullsSettings:AuthenticatedOriginPullsSettings": {"enabled": False},
+    "cloudflare:index/workersScript:WorkersScript": {"content": "export default {};"},
+    "cloudflare:index/workersRoute:WorkersRoute": {"pattern": "failover.chat-tonic-us.example/changed"},
 }
 PROGRAM = """\
 import json
