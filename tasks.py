@@ -694,6 +694,34 @@ def failover_keep(
     _end(keep.keep(ROOT, stack, asked))
 
 
+@task(
+    help={
+        "stack": "the front's stack",
+        "mode": "with the standby in this mode only: 'pilot-light', 'warm', 'active'; can be repeated",
+        "incident": "this incident only, by its name in docs/failover.md; can be repeated",
+        "sandbox": SANDBOX,
+        "publish": PUBLISH,
+        "yes": YES,
+    },
+    iterable=["mode", "incident"],
+)
+def failover_drill(
+    _: Context,
+    stack: str,
+    mode: list[str] | None = None,
+    incident: list[str] | None = None,
+    sandbox: bool = False,
+    publish: bool = False,
+    yes: bool = False,
+) -> None:
+    """Break sites of a sandbox of its own while clients ask, and move; prints the evidence, ends with 1 for a bound."""
+    from operations.failover.drill import run as drill
+
+    code, evidence = drill.run(ROOT, stack, drill.Asked(mode or (), incident or (), publish, yes, sandbox))
+    print(json_format.dumps(evidence, indent=2))
+    _end(code)
+
+
 namespace = Collection(demo, test, lint, bench, setup, preview, up, destroy, drift, parity, cost)
 namespace.add_collection(
     Collection("sandbox", start=sandbox_start, stop=sandbox_stop, reset=sandbox_reset, status=sandbox_status)
@@ -713,4 +741,6 @@ namespace.add_collection(Collection("rebuild", drill=rebuild_drill))
 namespace.add_collection(
     Collection("backups", status=backups_status, copy=backups_copy, drill=backups_drill, restore=backups_restore)
 )
-namespace.add_collection(Collection("failover", engage=failover_engage, failback=failover_failback, keep=failover_keep))
+namespace.add_collection(
+    Collection("failover", engage=failover_engage, failback=failover_failback, keep=failover_keep, drill=failover_drill)
+)

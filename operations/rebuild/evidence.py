@@ -1,19 +1,16 @@
 """What a rebuild leaves: each step with its time, the time to recover, the data lost, what was compared."""
 
 import datetime as dt
-import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from operations.console import say
+from operations import evidence
 from operations.environments.report import length
 
-FOLDER = Path("docs/evidence")
 RECOVERED, FAILED = "recovered", "failed"
 
 
@@ -21,20 +18,18 @@ class Evidence:
     """What is written down while a region is built; `found` is all of it, as JSON has it. Times are UTC, ISO 8601."""
 
     def __init__(self, **known: Any) -> None:
-        self.found: dict[str, Any] = {"kind": "rebuild", "began": _now(), **known, "steps": [], "result": FAILED}
+        self.found: dict[str, Any] = {
+            "kind": "rebuild",
+            "began": evidence.now(),
+            **known,
+            "steps": [],
+            "result": FAILED,
+        }
         self._clock = time.monotonic()
 
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str) -> AbstractContextManager[None]:
         """Time a step, and say how long it took."""
-        say(f"-- {name}")
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            seconds = round(time.monotonic() - began, 1)
-            self.found["steps"].append({"name": name, "seconds": seconds})
-            say(f"-- {name}: {seconds:.1f} s")
+        return evidence.step(name, self.found["steps"])
 
     def collapsed(self, taken: list[str], now: dt.datetime) -> None:
         """Begin to count: from here on nothing serves, and what is newer than the copies is lost.
@@ -51,7 +46,7 @@ class Evidence:
 
     def end(self, reason: str = "") -> None:
         """Write down how it ended: well where there is no reason."""
-        self.found |= {"ended": _now(), "result": FAILED if reason else RECOVERED}
+        self.found |= {"ended": evidence.now(), "result": FAILED if reason else RECOVERED}
         if reason:
             self.found["reason"] = reason
 
@@ -70,12 +65,4 @@ class Evidence:
 
     def publish(self, root: Path) -> Path:
         """Write it into the folder that is kept with the repository; return the file."""
-        (root / FOLDER).mkdir(parents=True, exist_ok=True)
-        moment = self.found["began"].replace(":", "").replace("-", "")
-        file = root / FOLDER / f"rebuild-{self.found['stack']}-{moment}.json"
-        file.write_text(json.dumps(self.found, indent=2) + "\n", encoding="utf-8")
-        return file
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return evidence.publish(root, self.found)

@@ -20,7 +20,7 @@ from tests.configuration import ROOT, change_platform, change_stack, copy_of_the
 from tests.operations.real_clouds import ZONE, RealClouds
 from tests.programs import put_python
 
-LINKED = ("components", "operations", "policies", "sandbox", "toolchain")
+LINKED = ("components", "examples", "operations", "policies", "sandbox", "toolchain")
 COPIED = ("Pulumi.yaml", "__main__.py", "tasks.py")
 TOKENS = process.Tokens("platform", "copies", "cloudflare", "control", "a" * 32, {ZONE: "b" * 32})
 LOGIN = "ssh-ed25519 AAAA operations@sandbox"

@@ -1,0 +1,46 @@
+"""What a drill found, for people: every bound that does not hold, and a table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+HELD, FAILED = "held", "failed"
+
+
+def broken(found: Mapping[str, Any]) -> list[str]:
+    """Return in words what does not hold, of the whole drill."""
+    background = found["background"]
+    moves = f"in {background['years']:g} simulated years of background errors it moved {background['moves']} times"
+    return [
+        *([moves] if background["moves"] else []),
+        *(f"{each['mode']}, {each['incident']}: {line}" for each in found["incidents"] for line in each["broken"]),
+        *([found["reason"]] if "reason" in found else []),
+    ]
+
+
+def table(found: Mapping[str, Any]) -> Table:
+    """Return what was measured."""
+    title = f"{found['stack']} and {found['standby']}, {found['commit'][:12]}"
+    shown = Table("Mode", "Incident", title=title)
+    for column in ("Messages", "Failed", "Detected, s", "Computed, s", "Unserved, s", "Moves", "Lost", "Bounds"):
+        shown.add_column(column, justify="right")
+    for each in found["incidents"]:
+        shown.add_row(
+            each["mode"],
+            each["incident"],
+            str(each["messages"]),
+            str(each["failed"]),
+            _most(each["seconds_to_detect"]),
+            f"{each['seconds_to_detect_computed']:.1f}",
+            _most(each["seconds_unserved"]),
+            str(max(each["moves"].values(), default=0)),
+            str(each["lost"]),
+            "broken" if each["broken"] else "hold",
+            style="red" if each["broken"] else "",
+        )
+    return shown
+
+
+def _most(seconds: Mapping[str, float]) -> str:
+    return f"{max(seconds.values()):.1f}" if seconds else ""
