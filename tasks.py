@@ -608,6 +608,23 @@ def rebuild_drill(
     _end(code)
 
 
+@task(help={"stack": STACK, "sandbox": SANDBOX, "json": JSON, "alarm": ALARM})
+def failover_status(_: Context, stack: str, sandbox: bool = False, json: bool = False, alarm: bool = False) -> None:
+    """Show which site serves what, how the sites do, and what a move would cost now; ends with 1 where one is down."""
+    from operations import alarms, console
+    from operations.failover import status
+
+    with alarms.Job(ROOT, f"failover.status {stack}", stack, alarm, sandbox) as job:
+        code, found = status.report(ROOT, stack, on_sandbox=sandbox)
+        status.tell(job, found)
+        if json:
+            print(json_format.dumps(status.data(found), indent=2))
+        else:
+            for table in (each for front in found for each in status.tables(front)):
+                console.show(table)
+        _end(code)
+
+
 _BACK = "have the site go on that served before, as long as no traffic has moved"
 _WITH_OTHER_CHANGES = "change the front although other changes wait in its stack, and leave them waiting"
 
@@ -742,5 +759,12 @@ namespace.add_collection(
     Collection("backups", status=backups_status, copy=backups_copy, drill=backups_drill, restore=backups_restore)
 )
 namespace.add_collection(
-    Collection("failover", engage=failover_engage, failback=failover_failback, keep=failover_keep, drill=failover_drill)
+    Collection(
+        "failover",
+        status=failover_status,
+        engage=failover_engage,
+        failback=failover_failback,
+        keep=failover_keep,
+        drill=failover_drill,
+    )
 )

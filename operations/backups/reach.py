@@ -38,6 +38,9 @@ CONFIG = "/etc/chat-tonic/copies/{}.json"
 """Where an ops server has the configuration of an environment's copies."""
 
 PROGRAM, _AUTHORITY = "copies.pyz", "authority.pem"
+NO_DATABASE = dict.fromkeys(("host", "dbname", "user", "password", "sslmode"), "none")
+"""What is said of a database where none is asked."""
+
 SILENCE = 6 * 3600.0
 """Seconds without a word from the program: those of a large database's copy, or drill."""
 _LAST_LINES = 5
@@ -275,6 +278,22 @@ def with_copies_of(project: Project, stack: Stack, source: Project, of: Stack) -
             serve_store(theirs["repository"], sandbox.data(source.root, say))
         opening = {name: theirs[name] for name in ("repository", "key")}
         return replace(ours, configuration={**ours.configuration, **opening})
+
+    return told
+
+
+def to_list(project: Project, stack: Stack) -> Tell:
+    """Return what the program is given on this machine to list the copies of a stack, whatever of that is down.
+
+    Raises:
+        Refused, Failed: as `given` does; or this machine has no restic.
+    """
+
+    def told(environment: str) -> Given:
+        configuration, _ = _configured(project, stack, environment)
+        if project.sandbox:
+            serve_store(configuration["repository"], sandbox.data(project.root, say))
+        return Given({**configuration, "database": NO_DATABASE, "restic": restic(project)}, {})
 
     return told
 

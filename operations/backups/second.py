@@ -20,9 +20,6 @@ from operations.project import Project
 
 BUCKET = "linode:index/objectStorageBucket:ObjectStorageBucket"
 _KEY = "linode:index/objectStorageKey:ObjectStorageKey"
-_NONE = dict.fromkeys(("host", "dbname", "user", "password", "sslmode"), "none")
-"""What is said of a database where none is asked."""
-
 VARIABLE = "CHAT_TONIC_JURISDICTION"
 """The variable that says in which jurisdiction this machine is: a dump passes through it."""
 
@@ -69,7 +66,7 @@ def give_back(project: Project, stack: Stack, environment: str, copy: str) -> An
 
 
 def _from(source: Given) -> tuple[str, Private]:
-    return "--from", Private(json.dumps({**source.configuration, "database": _NONE}))
+    return "--from", Private(json.dumps({**source.configuration, "database": reach.NO_DATABASE}))
 
 
 def program(project: Project, stack: Stack) -> reach.Program:

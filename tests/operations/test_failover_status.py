@@ -1,0 +1,204 @@
+"""What a front says of itself, on the sandbox with real PostgreSQL and S3: who serves, what is down, what is lost."""
+
+import datetime as dt
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+from rich.console import Console
+
+from operations import engine, sandbox
+from operations.failover import cost, status
+from operations.failover.sites import Sites
+from sandbox import process
+from tests.configuration import REMOVED, change_platform, change_stack
+from tests.operations.checkout import Checkout, Ended
+from toolchain import cache
+
+FRONT, OTHER, ENVIRONMENT, DATABASE = "us-central", "us-standby", "production", "us-prod-db"
+API, CHAT, SIP = (f"{each}.chat-tonic-us.example" for each in ("api", "web-chat", "sip-us-central"))
+HERE, THERE = f"{FRONT}: healthy", f"{OTHER}: healthy"
+EDGES = {"a": "198.51.100.11", "b": "198.51.100.12"}
+EVIDENCE = {"place": "sandbox", "began": "2026-11-20T09:00:00Z", "stack": FRONT}
+
+
+@dataclass
+class Front:
+    """A front with another site, which is up; the other site is a pilot light."""
+
+    checkout: Checkout
+
+    def task(self, verb: str, *arguments: str) -> Ended:
+        return self.checkout.run(verb, FRONT, "--sandbox", *arguments)
+
+    def status(self) -> tuple[int, dict[str, Any]]:
+        """The exit code, and what is said of the front."""
+        ended = self.task("failover.status", "--json")
+        assert ended.output, ended.errors
+        return ended.code, json.loads(ended.output)[FRONT]
+
+    def names(self) -> dict[str, dict[str, Any]]:
+        """What is said of each name."""
+        return {row["name"]: row for row in self.status()[1]["names"]}
+
+    def sites(self) -> Sites:
+        return Sites.read(self.checkout.root, FRONT, on_sandbox=True)
+
+    def balancer(self, role: str) -> str:
+        return str(engine.outputs(self.sites().front.project)["balancers"][ENVIRONMENT][role])
+
+    def control(self, path: str, body: Any) -> None:
+        folder = self.checkout.root / sandbox.FOLDER
+        running = process.status(folder)
+        assert running
+        headers = {"Authorization": f"Bearer {process.tokens(folder).control}"}
+        answer = requests.put(f"{running.control_url}{path}", json=body, headers=headers, timeout=10)
+        answer.raise_for_status()
+
+    @contextmanager
+    def wrong(self, **conditions: list[str]) -> Iterator[None]:
+        """Have something be wrong in the clouds for as long as the block."""
+        self.control("/conditions", conditions)
+        try:
+            yield
+        finally:
+            self.control("/conditions", {})
+
+
+@pytest.fixture(scope="module")
+def front(sandbox_checkout: Checkout) -> Front:
+    sandbox_checkout.environment["XDG_CACHE_HOME"] = str(cache.folder().parents[1])
+    groups = f"environments.{ENVIRONMENT}.groups"
+    small = {f"{groups}.{role}": REMOVED for role in ("chat", "customer-service")}
+    change_platform(sandbox_checkout.root, {**small, f"{groups}.api.count": 1, f"{groups}.web-chat.count": 1})
+    addresses = {ENVIRONMENT: {"api": "198.51.100.7", "web-chat": "198.51.100.8"}}
+    change_stack(
+        sandbox_checkout.root,
+        FRONT,
+        {
+            "environments.bot-testing": REMOVED,
+            f"failover.sites.{OTHER}.addresses": addresses,
+            "voice": {"sites": {FRONT: {"edges": EDGES}}},
+        },
+    )
+    return Front(sandbox_checkout)
+
+
+def test_a_stack_without_other_sites_is_refused(front: Front) -> None:
+    ended = front.checkout.run("failover.status", "test", "--sandbox")
+    assert ended.code == 2
+    assert "it names no other sites, so nothing can move" in ended.errors
+
+
+def test_a_front_that_is_not_there_is_down(front: Front) -> None:
+    code, found = front.status()
+    assert code == 1
+    assert {row["says"] for row in found["names"]} == {"there is no such load balancer"}
+    assert {edge["says"] for edge in found["edges"]} == {"there is no such health check"}
+
+
+@pytest.fixture(scope="module")
+def up(front: Front) -> Front:
+    ended = front.task("up", "--yes")
+    assert ended.code == 0, ended.output + ended.errors
+    return front
+
+
+def test_all_is_well_and_a_move_would_lose_nothing(up: Front) -> None:
+    before = len(up.checkout.calls())
+    code, found = up.status()
+    assert code == 0, found
+    assert (found["active"], found["home"], found["moving"], found["version"]) == (FRONT, FRONT, "", 1)
+    assert (found["times"], found["detect_within"]) == ({"detect": 135, "recover": 185}, 180)
+    assert "not a replica" in found["sites"][OTHER]
+    rows = {row["name"]: row for row in found["names"]}
+    assert {name: (row["kind"], row["serving"], row["state"]) for name, row in rows.items()} == {
+        API: ("stateful", [FRONT], "good"),
+        CHAT: ("stateless, active-passive", [FRONT], "good"),
+    }
+    pools = {(name, pool["site"]): (pool["enabled"], pool["healthy"]) for name in rows for pool in rows[name]["pools"]}
+    assert pools == {
+        (API, FRONT): (True, True),
+        (API, OTHER): (False, None),
+        (CHAT, FRONT): (True, True),
+        (CHAT, OTHER): (True, True),
+    }
+    (data,) = found["costs"]
+    assert (data["environment"], data["source"], data["to"]) == (ENVIRONMENT, FRONT, OTHER)
+    assert (data["silence"], data["lost"]) == ("", f"nothing: the database of {FRONT} answers")
+    assert (data["copied"], data["unlisted"], data["measured"]) == (None, "there is none", None)
+    asked = {argument for call in up.checkout.calls()[before:] for argument in call.arguments}
+    assert asked.isdisjoint({"up", "refresh", "preview", "--refresh"})
+
+
+def test_a_copy_is_as_old_as_it_is_and_what_drills_measured_is_how_long_it_takes(up: Front) -> None:
+    assert up.task("backups.copy").code == 0
+    folder = up.checkout.root / "docs" / "evidence"
+    folder.mkdir(parents=True)
+    incidents = [{"mode": "pilot-light", "seconds_of_the_move": each} for each in (80.0, 95.5)]
+    whole = {"mode": "active", "seconds_of_the_move": 300.0}
+    (folder / "rebuild-1.json").write_text(json.dumps({**EVIDENCE, "seconds_to_recover": 400}))
+    (folder / "failover-1.json").write_text(json.dumps({**EVIDENCE, "incidents": [*incidents, whole]}))
+    real = {**EVIDENCE, "place": "real", "began": "2026-11-21T09:00:00Z"}
+    (folder / "failover-2.json").write_text(json.dumps({**real, "incidents": [whole]}))
+    ended = up.checkout.run("failover.status", OTHER, "--sandbox", "--json")  # of which it is the same front
+    (data,) = json.loads(ended.output)[FRONT]["costs"]
+    assert data["measured"] == {"seconds": 95.5, "at": "2026-11-20", "what": "the drill"}
+    assert data["unlisted"] == ""
+    assert dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(data["copied"]) < dt.timedelta(minutes=30)
+    (folder / "failover-1.json").unlink()
+    sites = up.sites()
+    assert str(cost.measured(sites, sites.members[OTHER])) == "6m 40s, as in the rebuild of 2026-11-20"
+
+
+def test_what_is_down_ends_it_with_1_and_who_serves_instead_is_said(up: Front) -> None:
+    with up.wrong(unhealthy=[up.balancer("web-chat"), up.balancer("api"), EDGES["a"]]):
+        code, found = up.status()
+    assert code == 1
+    rows = {row["name"]: row for row in found["names"]}
+    assert (rows[CHAT]["state"], rows[CHAT]["serving"]) == ("down", [OTHER])
+    assert rows[CHAT]["says"] == f"{FRONT} is down, and Cloudflare sends nothing there until it is well again"
+    assert (rows[API]["state"], rows[API]["serving"]) == ("down", [FRONT])  # the other site's pool is held back
+    assert rows[API]["says"] == "no pool is healthy: it is the last resort that is asked"
+    edges = {(each["name"], each["edge"]): each["state"] for each in found["edges"]}
+    assert edges == {(SIP, "a"): "down", (SIP, "b"): "good"}
+
+
+def test_a_move_loses_what_is_newer_than_the_last_copy_where_the_database_is_silent(up: Front) -> None:
+    with up.wrong(unhealthy=[DATABASE]):
+        sandbox.data(up.checkout.root, print)
+        code, found = up.status()
+    assert code == 1
+    (data,) = found["costs"]
+    assert data["state"] == "down"
+    assert data["silence"]
+    taken = dt.datetime.fromisoformat(data["copied"])
+    assert data["lost"].endswith(f": all that was written since the copy of {taken:%Y-%m-%d %H:%M} UTC")
+
+
+def test_clouds_that_do_not_answer_are_said_and_the_rest_is_shown(up: Front) -> None:
+    up.control("/faults", [{"what": "error", "where": "* /client/v4/*", "status": 403}])
+    try:
+        code, found = status.report(up.checkout.root, FRONT, on_sandbox=True)
+    finally:
+        up.control("/faults", [])
+    (front,) = found
+    assert code == 0
+    told = [(row.state, row.says) for row in front.names] + [(edge.state, edge.says) for edge in front.edges]
+    assert {state for state, _ in told} == {"warning"}
+    assert all(says.startswith("Cloudflare does not say: ") for _, says in told)
+    assert [data.silence for data in front.costs] == [""]
+    shown = io.StringIO()
+    for table in status.tables(front):
+        Console(width=120, file=shown).print(table)
+    for text in (API, SIP, "down is found within 135 s", "nothing: the database"):
+        assert text in shown.getvalue()
+
+
+def test_a_front_that_was_brought_up_has_no_changes_left(up: Front) -> None:
+    assert up.task("preview", "--expect-no-changes").code == 0
