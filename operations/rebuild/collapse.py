@@ -19,6 +19,8 @@ _ORDER = (
     "cloudflare:index/loadBalancerMonitor:LoadBalancerMonitor",
     "cloudflare:index/healthcheck:Healthcheck",
     "cloudflare:index/dnsRecord:DnsRecord",
+    "cloudflare:index/workersRoute:WorkersRoute",
+    "cloudflare:index/workersScript:WorkersScript",
     "linode:index/nodeBalancer:NodeBalancer",
     "linode:index/instance:Instance",
     "linode:index/firewall:Firewall",
