@@ -31,6 +31,11 @@ def show(tx: Transaction) -> Body:
             for each in tx.everyones(dns.NAME)
             if each.body["proxied"]
         ],
+        "zone": [
+            {name: each.body[name] for name in ("name", "type", "content", "ttl")}
+            for each in tx.everyones(dns.NAME)
+            if not each.body["proxied"]
+        ],
         "routes": [
             {"host": each["pattern"].rpartition("://")[2].partition("/")[0], "script": each["script"]}
             for each in routes

@@ -4,6 +4,7 @@
 
     names     HAProxy takes requests by Host, and sends each to an origin: steering, weights, affinity, fallback
     health    real probes, as the monitors declare them; what they find is what the cloud's API says, too
+    records   are told over DNS: where the edge is, of proxied names; else what they say
     workers   Node.js runs the scripts of Workers that have a route
     log       the access log says of every request when it came, for whom, and which site and address answered what
 
@@ -27,13 +28,14 @@ READY_WITHIN = 120.0  # seconds; it needs as long as the monitors need to find a
 
 @dataclass(frozen=True)
 class Front:
-    """What runs: where the edge listens (plain HTTP), the names it answers, whether each pool is well, its log.
+    """What runs: where the edge listens (plain HTTP, and DNS over UDP), its names, whether each pool is well, its log.
 
     A pool's health is None where it is not known: it is disabled, has no monitor, or has not been probed enough yet.
     """
 
     host: str
     port: int
+    dns_port: int
     names: tuple[str, ...]
     pools: Mapping[str, bool | None]
     log: Path
@@ -109,7 +111,9 @@ def requests(folder: Path, since: float = 0.0) -> Iterator[Request]:
 
 
 def _front(folder: Path, told: Mapping[str, Any]) -> Front:
-    return Front(told["host"], told["port"], tuple(told["names"]), told["pools"], folder / FOLDER / LOG)
+    return Front(
+        told["host"], told["port"], told["dns_port"], tuple(told["names"]), told["pools"], folder / FOLDER / LOG
+    )
 
 
 def _told(folder: Path) -> dict[str, Any] | None:

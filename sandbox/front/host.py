@@ -4,15 +4,16 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sandbox import children, following, machines, process
 from sandbox.cloudflare.probes import most
 from sandbox.data import digest
-from sandbox.front import FOLDER, STATUS, edge, probes, steering, workers
+from sandbox.front import FOLDER, STATUS, edge, names, probes, steering, workers
 from toolchain import debian
 
 _HOLDS = 10.0  # seconds that what was found counts; said again well before
@@ -30,7 +31,7 @@ def follow(folder: Path) -> None:
     def make(control: following.Control) -> following.Host:
         own.mkdir(mode=0o700, exist_ok=True)
         os.chdir(own)
-        for left in (STATUS, probes.WATCHED, probes.FOUND):  # of one that was killed
+        for left in (STATUS, probes.WATCHED, probes.FOUND, names.RECORDS):  # of one that was killed
             (own / left).unlink(missing_ok=True)
         return _Host(folder, own, control)
 
@@ -42,42 +43,50 @@ class _Host:
         self._own, self._machines, self._control = own, folder / machines.FOLDER, control
         self._edge = edge.Edge(folder, own, debian.ensure(print, machines.NEEDED))
         self._workers = workers.Workers(own)
-        self._prober: int | None = None
+        self._children: dict[str, int] = {}
         self._written: dict[str, str] = {}
         self._said: tuple[float, Mapping[Any, bool]] = (0.0, {})
 
     def look(self) -> None:
         """Brings everything to what the model says now. Raises GoneError."""
-        if self._prober and os.waitpid(self._prober, os.WNOHANG)[0]:
-            self._prober = None
+        self._children = {name: pid for name, pid in self._children.items() if not os.waitpid(pid, os.WNOHANG)[0]}
         shown = self._control.ask("/edge")
         if shown is None:
             return
         self._write(probes.WATCHED, {"watches": shown["watches"], "blind": shown["blind"]})
-        if self._prober is None:
-            self._prober = children.fork(self._probe)
+        self._write(names.RECORDS, names.records(shown, self._edge.address))
+        for name, work in {"prober": self._probe, "resolver": self._resolve}.items():
+            if name not in self._children:
+                self._children[name] = children.fork(partial(self._play, name, work))
         found, is_current = self._read(shown["watches"])
         well = {watch: most([each["healthy"] for each in regions.values()]) for watch, regions in found.items()}
         running = self._workers.follow(shown["scripts"])
-        names = self._edge.names(shown, well, running)
-        self._edge.follow(names)
+        answered = self._edge.names(shown, well, running)
+        self._edge.follow(answered)
         self._say(found)
-        self._tell(shown, names, well, is_current=is_current and self._workers.are_current)
+        self._tell(shown, answered, well, is_current=is_current and self._workers.are_current)
 
     def end(self) -> None:
         """Ends everything; of health, the model says again what is usual."""
         with suppress(following.GoneError):
             self._control.ask("/probes", {"seconds": 0, "found": {}})
-        if self._prober:
-            os.kill(self._prober, signal.SIGKILL)
-            os.waitpid(self._prober, 0)
+        for pid in self._children.values():
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
         self._workers.end()
         self._edge.end()
         (self._own / STATUS).unlink(missing_ok=True)
 
+    @staticmethod
+    def _play(name: str, work: Callable[[], None]) -> None:
+        children.name(name)
+        work()
+
     def _probe(self) -> None:
-        children.name("prober")
         probes.run(self._own, self._machines)
+
+    def _resolve(self) -> None:
+        names.run(self._own, self._edge.address)
 
     def _read(self, watches: Sequence[Mapping[str, Any]]) -> tuple[Found, bool]:
         """What was found of the watches of which every region knows, and whether that is of these watches as they are.
@@ -101,15 +110,16 @@ class _Host:
             self._said = (time.monotonic(), verdicts)
 
     def _tell(
-        self, shown: Mapping[str, Any], names: list[edge.Name], well: Mapping[str, bool], *, is_current: bool
+        self, shown: Mapping[str, Any], answered: list[edge.Name], well: Mapping[str, bool], *, is_current: bool
     ) -> None:
         """Writes where it listens, and what it does, for `front.status`."""
         known = {
             "host": self._edge.address,
             "port": edge.PORT,
+            "dns_port": names.PORT,
             "of": digest(shown),
             "known": is_current and all(each["id"] in well for each in shown["watches"]),
-            "names": [each.host for each in names],
+            "names": [each.host for each in answered],
             "pools": {
                 pool["name"]: steering.is_well(pool, well)
                 if pool["enabled"]

@@ -1,6 +1,7 @@
 """Sites of a role in a running sandbox, and the front before them: what a visitor is answered, and who was asked."""
 
 import http.client
+import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -123,6 +124,12 @@ class Sites(Fleet):
 
     def asked(self, since: float) -> list[front.Request]:
         return [each for each in front.requests(self.folder, since - 0.001) if each.path == "/visit"]
+
+
+def question(name: str, kind: int) -> bytes:
+    """What a client asks over DNS."""
+    labels = b"".join(bytes([len(each)]) + each.encode() for each in name.split("."))
+    return struct.pack("!6H", 77, 0x0100, 1, 0, 0, 0) + labels + struct.pack("!BHH", 0, kind, 1)
 
 
 def eventually(ask: Callable[[], object], wanted: object, within: float = 30.0) -> float:

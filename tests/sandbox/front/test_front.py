@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from sandbox import front, machines
 from tests.sandbox.api.box import CLOUDFLARE
 from tests.sandbox.bodies import ACCOUNT, ZONE, ZONE_ID
-from tests.sandbox.front.conftest import HOST, Sites, eventually
+from tests.sandbox.front.conftest import HOST, Sites, eventually, question
 
 RANDOM, RECORD, WORKER = f"web.{ZONE}", f"bots.{ZONE}", f"failover.{ZONE}"
 
@@ -147,6 +148,19 @@ def test_a_proxied_record_is_answered_too_and_nobody_else(well: Sites) -> None:
     assert well.visits(2, RECORD) == [("", 200)] * 2
     assert {each.address for each in well.asked(began)} == {well.addresses["here"]}
     assert well.get(f"nobody.{ZONE}")[0] == 530
+
+
+def test_names_lead_to_the_edge_and_records_say_what_they_say(well: Sites) -> None:
+    text = {"name": WORKER, "type": "TXT", "content": '"v=1 active=here"', "ttl": 60}
+    well.cloudflare("POST", f"/zones/{ZONE_ID}/dns_records", text)
+    at = well.ready()
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.settimeout(10)
+        client.connect((at.host, at.dns_port))
+        client.send(question(HOST, 1))
+        assert client.recv(512).endswith(socket.inet_aton(at.host))
+        client.send(question(WORKER, 16))
+        assert client.recv(512).endswith(b"v=1 active=here")
 
 
 def test_what_is_changed_while_requests_come_breaks_none(well: Sites) -> None:
