@@ -17,6 +17,7 @@ from operations.failover.drill import bounds, measures
 from operations.failover.drill.bounds import Found
 from operations.failover.drill.incidents import INCIDENTS
 from operations.failover.drill.measures import Attempt, Served, Verdict
+from sandbox import front
 from tests.configuration import REMOVED, ROOT, change_platform, change_stack, git
 from tests.operations.checkout import Checkout, sandboxed
 from toolchain import cache
@@ -75,6 +76,23 @@ def test_what_was_answered_and_is_not_held_is_lost() -> None:
 def test_a_backend_at_an_address_that_nobody_has_is_in_no_region() -> None:
     strange = Served(3, "api", "", "")
     assert measures.where([*served("home", "home"), strange]) == {"nowhere": 1, "region of home": 2}
+
+
+RECORDED = Path(__file__).with_name("front_access.jsonl")
+"""The front's log of a drill: all servers of both roles are killed, `api` is moved and comes back; most lines left out."""
+
+
+def test_the_log_of_a_real_drill_is_measured(tmp_path: Path) -> None:
+    (tmp_path / front.FOLDER).mkdir()
+    shutil.copy(RECORDED, tmp_path / front.FOLDER / front.LOG)
+    log = sorted(front.requests(tmp_path), key=lambda each: each.time)
+    for name, until, unserved in (("api", 400, 342.2), ("web-chat", 12, 7.9)):
+        own = [each for each in log if each.host.startswith(f"{name}.")]
+        asked = [Served(each.time, name, each.region, each.region) for each in own if each.address]
+        assert measures.moves(asked, "us-central") == 1
+        assert measures.where(asked).keys() == {"us-central", "us-ord"}
+        said = [Attempt(name, "", 0, each.time, each.status) for each in own]
+        assert measures.outage(said, log[0].time, log[0].time + until) == pytest.approx(unserved, abs=0.1)
 
 
 WELL = Found(
