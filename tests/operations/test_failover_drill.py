@@ -79,7 +79,7 @@ def test_a_backend_at_an_address_that_nobody_has_is_in_no_region() -> None:
 
 
 RECORDED = Path(__file__).with_name("front_access.jsonl")
-"""The front's log of a drill, most lines left out: all servers of both roles are killed, `api` is moved and comes back."""
+"""The front's log of a drill, shortened: all servers of both roles are killed, `api` is moved and comes back."""
 
 
 def test_the_log_of_a_real_drill_is_measured(tmp_path: Path) -> None:
