@@ -116,7 +116,8 @@ def environments(project: Project, stack: Stack, wanted: str = "") -> list[str]:
     Raises:
         Refused: the wanted one has none.
     """
-    known = [name for name, each in stack.environments.items() if stack.copies and each.database.copies]
+    copied = {name: each.database for name, each in stack.environments.items() if stack.copies and each.database.copies}
+    known = [name for name, database in copied.items() if database.generations]  # a pilot light has none to copy
     if wanted and wanted not in known:
         those = f"known are {', '.join(known)}" if known else "the stack has none"
         raise Refused(f"{project.stack}: '{wanted}' is no environment with copies; {those}")

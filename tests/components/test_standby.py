@@ -6,6 +6,8 @@ import pytest
 
 from components import cost, detection, parity, settings, standby
 from components.topology import Stack
+from operations.backups import reach
+from operations.project import Project
 from tests.configuration import ROOT, change_stack, copy_of_the_committed_files
 
 
@@ -21,6 +23,8 @@ def test_a_pilot_light_keeps_what_the_data_needs_and_nothing_that_serves(tmp_pat
     assert stack.environments["production"].database.copies
     assert "not a replica" in standby.describe(stack)
     assert [line.item for line in cost.monthly(stack)] == ["object storage for copies"]
+    project = Project(tmp_path, tmp_path, "us-standby", "", {}, sandbox=True)
+    assert reach.environments(project, stack) == [], "no database, so no copy that could be overdue"
 
 
 def test_a_warm_standby_has_every_role_on_the_smallest_server_and_a_database_of_one_node(tmp_path: Path) -> None:

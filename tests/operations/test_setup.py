@@ -12,6 +12,7 @@ from cryptography import x509
 from components import settings
 from operations import credentials, sandbox
 from sandbox import process
+from tests.configuration import change_stack
 from tests.operations.checkout import Checkout
 from tests.operations.real_clouds import ZONE, RealClouds
 from tests.operations.terminal import CTRL_C, ENTER, Terminal
@@ -141,6 +142,16 @@ def test_a_stack_with_values_in_the_environment_is_set_up_and_again_there_is_not
     assert fresh.run("setup", "us-central").code == 0
     assert len(sets(fresh)) == made
     assert (fresh.root / "Pulumi.us-central.yaml").read_text() == before
+
+    # Its standby knows what Cloudflare presents to both, and nothing else of the front.
+    fresh.environment |= values(fresh, hosts)
+    change_stack(fresh.root, "us-standby", {"zone": ZONE})
+    ended = fresh.run("setup", "us-standby")
+    assert ended.code == 0, ended.output + ended.errors
+    of_standby = config_of(fresh, "us-standby")
+    assert of_standby[credentials.PULL_CA] == config[credentials.PULL_CA]
+    assert not {credentials.PULL_KEY, "chat-tonic:cloudflareZoneId"} & of_standby.keys()
+    assert settings.missing_inputs(fresh.root, "us-standby", settings.load(fresh.root, "us-standby")) == ()
 
 
 def test_somebody_at_a_terminal_is_asked_can_stop_and_goes_on(fresh: Checkout, hosts: RealClouds) -> None:
