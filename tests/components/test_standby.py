@@ -23,7 +23,7 @@ def test_a_pilot_light_keeps_what_the_data_needs_and_nothing_that_serves(tmp_pat
     assert stack.environments["production"].database.copies
     assert "not a replica" in standby.describe(stack)
     assert [line.item for line in cost.monthly(stack)] == ["object storage for copies"]
-    project = Project(tmp_path, tmp_path, "us-standby", "", {}, sandbox=True)
+    project = Project(tmp_path, tmp_path, "us-standby", tmp_path, {}, sandbox=True)
     assert reach.environments(project, stack) == [], "no database, so no copy that could be overdue"
 
 

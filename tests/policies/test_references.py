@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from policies.resource import UNKNOWN, Resource
-from tests.policies.asking import found_in_stack, named
+from policies.rules import STACK_RULES
+from tests.policies.asking import context, found_in_stack, named
 
 BALANCER = named("linode:NodeBalancer", "balancer", ipv4="198.51.100.1", ipv6="2001:db8::1")
 SERVER = named("linode:Instance", "server", ipv4s=["198.51.100.2", "192.168.130.2"], tags=["role:api"])
@@ -117,3 +118,28 @@ def test_a_pool_that_is_written_out_beside_an_own_one_is_refused() -> None:
 def test_what_the_cloud_fills_in_about_pools_passes() -> None:
     filled = named("cloudflare:LoadBalancer", "it", popPools=UNKNOWN, regionPools={}, countryPools=None)
     assert found_in_stack("pools", filled) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "passes"),
+    [
+        ("us-prod-api-us-standby", "198.51.100.7", True),
+        ("us-prod-api-us-standby", "198.51.100.8", False),
+        ("us-prod-chat-us-standby", "198.51.100.7", False),
+        ("us-prod-api", "198.51.100.7", False),
+    ],
+)
+def test_a_pool_of_another_site_leads_to_the_address_that_settings_have_for_its_name(
+    name: str, address: str, *, passes: bool
+) -> None:
+    failover = context().settings.failover
+    assert failover
+    site = failover.sites["us-standby"].model_copy(update={"addresses": {"production": {"api": "198.51.100.7"}}})
+    moved = failover.model_copy(update={"sites": {"us-standby": site}})
+    asked = replace(context(), settings=context().settings.model_copy(update={"failover": moved}))
+    pool = named("cloudflare:LoadBalancerPool", "it", origins=[{"name": "us-standby", "address": address}])
+    pool = replace(pool, properties={**pool.properties, "name": name})
+    (check,) = (each.check for each in STACK_RULES if each.name == "origins")
+    assert [what for _, what in check([BALANCER, pool], asked)] == (
+        [] if passes else [f"`origins` has {address}, which is not a balancer's of this stack; leave it out"]
+    )
