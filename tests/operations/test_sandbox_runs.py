@@ -228,16 +228,18 @@ def test_the_status_tells_where_the_sandbox_listens(up: Checkout) -> None:
 
 def test_what_plays_parts_of_the_sandbox_is_in_its_status_and_gone_with_it(up: Checkout) -> None:
     sandbox.data(up.root, print)  # here, as the checkout's own cache has no S3 server yet
-    started = up.run("sandbox.start", "--machines")
+    started = up.run("sandbox.start", "--front")
     assert started.code == 0, started.errors
+    told = json.loads(up.run("sandbox.status", "--json").output)
+    front = told["front"]
     assert started.output.splitlines()[1:] == [
         "Machines play 4 servers and 4 balancers.",
         "Real are 1 databases and 0 buckets.",
+        f"0 public names are answered at http://{front['host']}:{front['port']}.",
     ]
-    told = json.loads(up.run("sandbox.status", "--json").output)
     machines, databases = told["machines"], told["data"]["databases"].values()
     listening = [(each["host"], each["port"]) for each in machines["balancers"].values()]
-    listening += [(each["hostaddr"], each["port"]) for each in databases]
+    listening += [(front["host"], front["port"]), *((each["hostaddr"], each["port"]) for each in databases)]
     for where in (*listening, *((each["host"], each["port"]) for each in machines["ssh"].values())):
         socket.create_connection(where, timeout=5).close()
     assert up.run("sandbox.stop").code == 0
