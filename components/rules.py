@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from components import catalog, detection, labels, reboots
-from components.topology import BACKUP_HOURS, MAINTENANCE_HOURS, Environment, Site, Stack, host_label, server_numbers
+from components import catalog, labels, reboots, site_rules
+from components.topology import BACKUP_HOURS, MAINTENANCE_HOURS, Environment, Stack, host_label, server_numbers
 
 Key = tuple[str, ...]
 Found = Iterator[tuple[Key, str]]
@@ -19,13 +19,11 @@ Found = Iterator[tuple[Key, str]]
 
 def regions_stay_in_the_jurisdiction(stack: Stack) -> Found:
     """P7: every region of a stack is inside its jurisdiction."""
-    regions: dict[Key, str | None] = {("region",): stack.region}
-    if stack.copies:
-        regions |= {("copies", "region"): stack.copies.region, ("copies", "second"): stack.copies.second}
-    for name, site in _other_sites(stack):
-        if not _serves_only_what_may_leave(stack, site):
-            regions[("failover", "sites", name, "region")] = site.region
-    for key, region in regions.items():
+    for key, region in (
+        (("region",), stack.region),
+        (("copies", "region"), stack.copies and stack.copies.region),
+        (("copies", "second"), stack.copies and stack.copies.second),
+    ):
         if region and catalog.REGIONS[region].jurisdiction != stack.jurisdiction:
             inside = (name for name, known in catalog.REGIONS.items() if known.jurisdiction == stack.jurisdiction)
             yield (
@@ -83,15 +81,6 @@ def copies_and_backups_are_undisturbed(stack: Stack) -> Found:
                 f"the provider may restart it from {restarts}, and it is copied from {copy} ('copies.hour'); "
                 "choose another hour for one of them",
             )
-
-
-def _other_sites(stack: Stack) -> Iterator[tuple[str, Site]]:
-    yield from stack.failover.sites.items() if stack.failover else ()
-
-
-def _serves_only_what_may_leave(stack: Stack, site: Site) -> bool:
-    served = [stack.roles.get(role) for roles in site.addresses.values() for role in roles]
-    return bool(served) and all(role is not None and role.residency == "unrestricted" for role in served)
 
 
 @dataclass(frozen=True)
@@ -280,7 +269,7 @@ def _labels_of_group(stack: Stack, environment: Environment, role: str) -> Itera
     parts = (stack.label, environment.label, role)
     generation, number = max(server_numbers(environment.groups[role]))
     yield lambda: labels.label("balancer", *parts)
-    for site in ("", *(name for name, _ in _other_sites(stack))):
+    for site in ("", *stack.other_sites()):
         yield lambda site=site: labels.pool(*parts, site=site)  # type: ignore[misc]
     yield lambda: labels.label("firewall", *parts, "lb")
     for kind in ("server", "balancer node"):
@@ -297,81 +286,6 @@ def probes_fit_their_interval(stack: Stack) -> Found:
             f"a probe takes up to {longest} s ({health.timeout} s, {health.retries} retries), not less than the "
             f"interval of {health.interval} s; lower the timeout or the retries, or raise the interval",
         )
-
-
-def probes_come_from_the_jurisdiction(stack: Stack) -> Found:
-    """P7: nothing is asked from outside."""
-    inside = catalog.JURISDICTIONS[stack.jurisdiction].probed_from
-    for region in stack.health.probe_regions or ():
-        if region not in inside:
-            yield (
-                ("health", "probe_regions"),
-                f"'{region}' is none of Cloudflare's regions in '{stack.jurisdiction}'; those are {', '.join(inside)}",
-            )
-
-
-def failures_are_detected_in_time(stack: Stack) -> Found:
-    """F4: what the probes take together is no longer than the stack allows."""
-    if stack.failover is None:
-        return
-    health, longest = stack.health, detection.times(stack.health).detect
-    if longest > stack.failover.detect_within:
-        yield (
-            ("failover", "detect_within"),
-            f"a failure may take {longest} s to be detected: {health.consecutive_down} probes, one every "
-            f"{health.interval} s, the last of up to {health.timeout} s with {health.retries} retries; lower those of "
-            "'health', or allow more",
-        )
-
-
-def roles_move_as_their_data_lets_them(stack: Stack) -> Found:
-    """F5, P7: what has data moves after its data, and stays in its jurisdiction."""
-    for name, role in stack.roles.items():
-        if role.database and role.state == "stateless":
-            what = "its servers reach the database, which has to be moved first; a role with 'database' is stateful"
-            yield ("roles", name, "state"), what
-        if role.state == "stateful" and role.sites == "active-active":
-            yield ("roles", name, "sites"), "a stateful role is served by one site at a time; write active-passive"
-        if role.residency == "unrestricted" and (role.database or role.state == "stateful"):
-            what = "only a role that is stateless and without 'database' may leave the jurisdiction; remove this"
-            yield ("roles", name, "residency"), what
-
-
-def sites_have_addresses_of_names(stack: Stack) -> Found:
-    """F2: a pool is made of an address for a name; what serves the stateful names has them all."""
-    names = {(environment, role) for environment, role, _ in stack.names()}
-    for site, settings in _other_sites(stack):
-        key: Key = ("failover", "sites", site, "addresses")
-        has = {(environment, role) for environment, roles in settings.addresses.items() for role in roles}
-        for environment, role in sorted(has - names):
-            what = f"{role} of {environment} is not published as 'load-balancer' by this stack; remove it"
-            yield (*key, environment, role), what
-        if stack.failover and site == (stack.failover.active or stack.failover.home):
-            for environment, role in sorted(names - has):
-                if role in stack.roles and stack.roles[role].state == "stateful":
-                    yield key, f"the site is active, and has no address for {role} of {environment}; set it"
-
-
-def voice_is_beside_the_names(stack: Stack) -> Found:
-    """F8: the names of phone trunks are names of the front, one level below the zone; no two have an edge in common."""
-    if stack.voice is None:
-        return
-    if not stack.has_front:
-        yield ("voice",), "only a stack with a 'zone' of its own has names for trunks; write it into that one's file"
-    taken = {host_label(environment, role): f"{role} of {name}" for name, environment, role, _ in stack.groups()}
-    taken |= {stack.failover.host: "the metadata ('failover.host')"} if stack.failover else {}
-    seen: dict[str, str] = {}
-    for site, settings in stack.voice.sites.items():
-        key: Key = ("voice", "sites", site)
-        host = f"{stack.voice.host}-{site}"
-        if not re.fullmatch(r"[a-z0-9-]{1,63}", host):
-            yield key, f"'{host}' is no host name's label; use a-z, 0-9 and hyphens, 63 at most"
-        if host in taken:
-            yield key, f"the host name '{host}' is already that of {taken[host]}; set another 'voice.host'"
-        for edge, address in settings.edges.items():
-            if address in seen:
-                yield (*key, "edges", edge), f"'{address}' is also the address of {seen[address]}; an edge is a host"
-            seen.setdefault(address, f"{edge} of {site}")
 
 
 def balancer_checks_fit_their_interval(stack: Stack) -> Found:
@@ -410,13 +324,9 @@ STACK_RULES: tuple[Callable[[Stack], Found], ...] = (
     test_environments_are_told_by_their_label,
     composed_labels_fit,
     probes_fit_their_interval,
-    probes_come_from_the_jurisdiction,
-    failures_are_detected_in_time,
-    roles_move_as_their_data_lets_them,
-    sites_have_addresses_of_names,
-    voice_is_beside_the_names,
     balancer_checks_fit_their_interval,
     sources_fit_a_firewall_rule,
+    *site_rules.STACK_RULES,
 )
 
 
@@ -428,15 +338,17 @@ def stacks_fit_together(name: str, stack: Stack, others: Mapping[str, Stack]) ->
                 ("label",),
                 f"the label '{stack.label}' is also that of the stack '{other_name}'; choose another",
             )
-        if stack.zone is not None and other.zone == stack.zone and not _are_a_pair(name, stack, other_name, other):
+        if (
+            stack.zone is not None
+            and other.zone == stack.zone
+            and not site_rules.are_a_pair(name, stack, other_name, other)
+        ):
             yield (
                 ("zone",),
                 f"the zone '{stack.zone}' is also that of the stack '{other_name}'; each has its own, and only a "
                 "standby has its primary's",
             )
-    yield from _standby_fits(name, stack, others)
-    yield from _sites_fit(name, stack, others)
-    yield from _voice_fits(name, stack)
+    yield from site_rules.sites_fit_together(name, stack, others)
     if stack.parity.peer == name:
         yield ("parity", "peer"), "it is this very stack; name the one that it is kept like"
     pools = {each_name: _pools(each) for each_name, each in {**others, name: stack}.items()}
@@ -447,69 +359,6 @@ def stacks_fit_together(name: str, stack: Stack, others: Mapping[str, Stack]) ->
             f"{sum(pools.values())} pools over all stacks ({counts}), and an account holds {catalog.MAX_POOLS}; "
             "publish fewer environments as 'load-balancer'",
         )
-
-
-def _are_a_pair(name: str, stack: Stack, other_name: str, other: Stack) -> bool:
-    """Whether one is the other's standby."""
-    return (stack.standby is not None and stack.standby.of == other_name) or (
-        other.standby is not None and other.standby.of == name
-    )
-
-
-def _standby_fits(name: str, stack: Stack, others: Mapping[str, Stack]) -> Found:
-    """F2: a standby serves its primary's names, elsewhere in the same jurisdiction."""
-    if stack.standby is None:
-        return
-    of, key = stack.standby.of, ("standby", "of")
-    primary = others.get(of)
-    if primary is None or primary.standby is not None or of == name:
-        fronts = ", ".join(each for each, other in others.items() if other.has_front) or "none"
-        yield key, f"'{of}' is no other stack with names of its own; those are {fronts}"
-        return
-    if primary.jurisdiction != stack.jurisdiction:
-        yield key, f"'{of}' is in the jurisdiction '{primary.jurisdiction}'; a standby never leaves its own"
-    if primary.zone != stack.zone:
-        yield ("zone",), f"a standby serves its primary's names, and '{of}' has the zone '{primary.zone}'; write that"
-    if primary.region == stack.region:
-        yield ("region",), f"'{stack.region}' is also that of '{of}', and would be lost with it; choose another"
-
-
-def _sites_fit(name: str, stack: Stack, others: Mapping[str, Stack]) -> Found:
-    """F2: a site is a stack, where that is; and what is said of sites is said of known ones."""
-    if stack.failover is None:
-        return
-    known = stack.sites(name)
-    for site, settings in stack.failover.sites.items():
-        key: Key = ("failover", "sites", site)
-        other = others.get(site)
-        if other is None:
-            yield key, f"a site is another stack, and there is none '{site}'; known are {', '.join(others)}"
-        elif other.region != settings.region:
-            yield (*key, "region"), f"the stack '{site}' is in '{other.region}'; write that"
-        elif other.jurisdiction == stack.jurisdiction and (other.standby is None or other.standby.of != name):
-            yield key, f"the stack '{site}' is no standby of this one; write 'standby' with 'of: {name}' into its file"
-    moving = stack.failover.moving
-    said: dict[Key, str | None] = {
-        ("failover", "home"): stack.failover.home,
-        ("failover", "active"): stack.failover.active,
-        ("failover", "moving", "source"): moving.source if moving else None,
-        ("failover", "moving", "to"): moving.to if moving else None,
-        **{("failover", "identifiers", site): site for site in stack.failover.identifiers},
-    }
-    for key, site_name in said.items():
-        if site_name and site_name not in known:
-            yield key, f"there is no site '{site_name}'; known are {', '.join(known)}"
-
-
-def _voice_fits(name: str, stack: Stack) -> Found:
-    """F8, P7: calls arrive at sites of the front, inside the jurisdiction."""
-    known = stack.sites(name)
-    for site in stack.voice.sites if stack.voice else ():
-        key: Key = ("voice", "sites", site)
-        if site not in known:
-            yield key, f"there is no site '{site}'; known are {', '.join(known)}"
-        elif (found := catalog.REGIONS[known[site].region].jurisdiction) != stack.jurisdiction:
-            yield key, f"the site is in the jurisdiction '{found}', and calls stay in '{stack.jurisdiction}'; remove it"
 
 
 # RFC 2606 and RFC 6761 keep these names, RFC 5737 and RFC 3849 these networks, for documentation.
@@ -539,7 +388,7 @@ def placeholders(stack: Stack) -> Found:
 def _placeholders_of_sites(stack: Stack) -> Found:
     addresses: dict[Key, str] = {
         ("failover", "sites", site, "addresses", environment, role): address
-        for site, settings in _other_sites(stack)
+        for site, settings in stack.other_sites().items()
         for environment, roles in settings.addresses.items()
         for role, address in roles.items()
     }
@@ -552,4 +401,4 @@ def _placeholders_of_sites(stack: Stack) -> Found:
 
 def _pools(stack: Stack) -> int:
     """Count the pools of a stack, with those of sites that have no addresses yet."""
-    return sum(1 for _ in stack.names()) * (1 + sum(1 for _ in _other_sites(stack)))
+    return sum(1 for _ in stack.names()) * (1 + len(stack.other_sites()))

@@ -512,7 +512,11 @@ class Stack(Model):
         """
         if self.failover is None:
             return {name: Site(region=self.region)}
-        return {name: Site(region=self.region, weight=self.failover.weight), **self.failover.sites}
+        return {name: Site(region=self.region, weight=self.failover.weight), **self.other_sites()}
+
+    def other_sites(self) -> dict[str, Site]:
+        """Return the front's sites but this stack's own, by name."""
+        return self.failover.sites if self.failover else {}
 
     def home(self, name: str) -> str:
         """Return the site that is the primary by decision; this stack is called `name`."""
