@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from operations.failover.drill import bounds, measures
+from operations.failover.drill import bounds, measures, report
 from operations.failover.drill.bounds import Found
 from operations.failover.drill.incidents import INCIDENTS
 from operations.failover.drill.measures import Attempt, Served, Verdict
@@ -203,6 +203,16 @@ def drilled(checkout: Checkout, mode: str, *incidents: str) -> dict[str, Any]:
     return dict(json.loads(published[-1].read_text()))
 
 
+def test_monitors_that_move_for_nothing_or_notice_too_late_end_a_drill_badly() -> None:
+    background = {"years": 1, "moves": 0, "seconds_to_detect": 134.9, "detect_within": 180}
+    assert report.broken({"background": background, "incidents": []}) == []
+    worse = {**background, "moves": 2, "detect_within": 120}
+    assert report.broken({"background": worse, "incidents": []}) == [
+        "in 1 simulated years of background errors it moved 2 times",
+        "a simulated outage is noticed after 134.9 s, and 120 s are allowed ('detect_within')",
+    ]
+
+
 def is_clean(checkout: Checkout) -> bool:
     """Whether no folder, work tree or process of a drill is left."""
     folder = Path(checkout.environment["TMPDIR"])
@@ -223,6 +233,7 @@ def test_a_server_that_is_killed_fails_no_message_and_moves_nothing(repository: 
     assert incident["moves"] == {"production/api": 0, "production/web-chat": 0}
     assert incident["requests_by_region"].keys() == {"us-central"}
     assert found["background"]["moves"] == 0
+    assert 120 < found["background"]["seconds_to_detect"] <= 135
     assert is_clean(repository)
 
 

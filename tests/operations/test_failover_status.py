@@ -12,7 +12,7 @@ import pytest
 import requests
 from rich.console import Console
 
-from operations import engine, sandbox
+from operations import clouds, engine, sandbox
 from operations.failover import cost, status
 from operations.failover.sites import Sites
 from sandbox import process
@@ -200,5 +200,10 @@ def test_clouds_that_do_not_answer_are_said_and_the_rest_is_shown(up: Front) -> 
         assert text in shown.getvalue()
 
 
-def test_a_front_that_was_brought_up_has_no_changes_left(up: Front) -> None:
+def test_a_phone_name_has_a_record_for_each_edge_and_nothing_is_left_to_change(up: Front) -> None:
+    opened = clouds.connect(up.sites().front.project)
+    assert opened.edge
+    records = [each for each in opened.edge.dns.records.list(zone_id=opened.zone_id) if each.name == SIP]
+    assert sorted(str(each.content) for each in records) == [*EDGES.values()]
+    assert {(each.type, each.proxied, each.ttl) for each in records} == {("A", False, 60)}
     assert up.task("preview", "--expect-no-changes").code == 0

@@ -12,8 +12,11 @@ def broken(found: Mapping[str, Any]) -> list[str]:
     """Return in words what does not hold, of the whole drill."""
     background = found["background"]
     moves = f"in {background['years']:g} simulated years of background errors it moved {background['moves']} times"
+    took, allowed = background["seconds_to_detect"], background["detect_within"]
+    late = f"a simulated outage is noticed after {took} s, and {allowed} s are allowed ('detect_within')"
     return [
         *([moves] if background["moves"] else []),
+        *([late] if allowed and took > allowed else []),
         *(f"{each['mode']}, {each['incident']}: {line}" for each in found["incidents"] for line in each["broken"]),
         *([found["reason"]] if "reason" in found else []),
     ]

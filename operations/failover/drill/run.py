@@ -129,9 +129,16 @@ def _sites(root: Path, wanted: str) -> tuple[str, Stack, str]:
 
 
 def _background(stack: Stack) -> dict[str, Any]:
-    """Return what a year of background errors does, simulated."""
+    """Return what a year of background errors does, simulated, and how long a total outage goes unnoticed."""
     found = simulation.simulate(stack.health, len(stack.probe_regions()))
-    return {"years": found.years, "probes": found.probes, "failed": found.failed, "moves": len(found.false_moves)}
+    return {
+        "years": found.years,
+        "probes": found.probes,
+        "failed": found.failed,
+        "moves": len(found.false_moves),
+        "seconds_to_detect": round(found.detected, 1),
+        "detect_within": stack.failover.detect_within if stack.failover else None,
+    }
 
 
 def _told(error: BaseException) -> str:
