@@ -44,7 +44,7 @@ def is_unknown(finding: Body) -> bool:
 
 def set_found(tx: Transaction, given: Any) -> Body:
     """Takes what was really found by watch and region, for some seconds. Raises KeyError and TypeError otherwise."""
-    found = {str(watch): dict(regions) for watch, regions in given["found"].items()}
+    found = {str(watch): dict(regions) for watch, regions in dict(given["found"]).items()}
     tx.set(FOUND, {"until": time.time() + float(given["seconds"]), "found": found})
     return {"found": found}
 

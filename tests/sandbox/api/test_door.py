@@ -16,7 +16,7 @@ from sandbox.api import cloudflare, control, linode, reading
 from sandbox.api.cloud import Access, Cloud
 from sandbox.api.door import Door, application
 from sandbox.faults import Faults
-from sandbox.model import Model
+from sandbox.model import CONDITIONS, Model
 from tests.sandbox import bodies
 from tests.sandbox.api.box import CLOUDFLARE, LINODE, Box
 from tests.sandbox.bodies import ZONE_ID
@@ -283,6 +283,9 @@ def test_control_takes_its_own_token_only(box: Box, address: control.Address) ->
         ("PUT", "/conditions", {"unhealthy": "x"}),
         ("PUT", "/conditions", {"unhealthy": None}),
         ("PUT", "/conditions", [1]),
+        ("PUT", "/conditions", {"failing": ["api-1"]}),
+        ("PUT", "/conditions", {"slow": ["api-1=soon"]}),
+        ("PUT", "/probes", {"seconds": 1, "found": [1]}),
         ("POST", "/tokens", {"cloud": "third", "account": "x", "scopes": []}),
         ("POST", "/tokens", {"cloud": "linode"}),
         ("POST", "/tokens", {"cloud": [], "account": [], "scopes": 1}),
@@ -294,7 +297,7 @@ def test_what_control_does_not_understand_changes_nothing(box: Box, method: str,
     assert answer.status_code == 400
     assert answer.json()["error"]
     assert datetime.fromisoformat(box.control("GET", "/clock").json()["now"]) - before < timedelta(minutes=1)
-    assert box.control("GET", "/conditions").json() == {"regions_down": [], "unbootable": [], "unhealthy": []}
+    assert box.control("GET", "/conditions").json() == {name: [] for name in CONDITIONS}
 
 
 def test_control_takes_no_more_than_the_clouds_do(box: Box) -> None:

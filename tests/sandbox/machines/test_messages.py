@@ -78,4 +78,3 @@ def test_applications_fail_and_linger_as_they_are_told(kept: tuple[Fleet, Holdin
     assert _post(fleet, "bots-1", "x")[0] == 200
     held.box.wrong()
     eventually(lambda: _post(fleet, "api-2", "x", "failing")[0], 200)
-    assert held.box.control("PUT", "/conditions", {"failing": ["api-1"]}).status_code == 400
