@@ -21,6 +21,8 @@ from operations.errors import Failed, Refused
 from operations.failover.sites import Site
 from operations.rebuild import data as rebuilt
 
+_DATABASE, _ACCESS = guards.DATABASE, "linode:index/databaseAccessControls:DatabaseAccessControls"
+
 MOST = 2
 """Databases that an environment may have."""
 
@@ -48,9 +50,15 @@ class Bringing:
         """The generation of the source that serves."""
         return self.source.stack.environments[self.environment].database.serves
 
-    def label(self, site: Site, generation: int) -> str:
-        """Return the label of a database."""
-        return labels.database(site.stack.label, site.stack.environments[self.environment].label, generation)
+    @property
+    def old(self) -> str:
+        """The label of the source's database."""
+        return _label(self.source, self.environment)
+
+    @property
+    def new(self) -> str:
+        """The label of the one that takes the data."""
+        return _label(self.to, self.environment, self.generation)
 
 
 def require_copies(site: Site, declared: Stack, environment: str) -> None:
@@ -75,7 +83,7 @@ def room(site: Site, declared: Stack, environment: str) -> int:
         Failed: one does not answer.
     """
     database, of = declared.environments[environment].database, declared.environments[environment].label
-    known = {each["inputs"]["label"] for each in engine.resources(site.project) if each["type"] == guards.DATABASE}
+    known = {each["inputs"]["label"] for each in engine.resources(site.project) if each["type"] == _DATABASE}
     there = {each: labels.database(declared.label, of, each) for each in database.generations}
     held = Contents.of(site.project, site.stack, environment) if known & {*there.values()} else None
     for generation in sorted(there, key=lambda each: each != database.serves):
@@ -105,13 +113,13 @@ def bring(moved: Bringing, *, lossless: bool) -> None:
     theirs = None if moved.last_copy else _answering(moved)
     if theirs is None and lossless:
         raise Refused(
-            f"{moved.name}: {moved.label(source, moved.serves)} does not answer, and every row of it is wanted; "
+            f"{moved.name}: {moved.old} does not answer, and every row of it is wanted; "
             f"`{source.project.task('failover.engage')} --to {to.name}` moves with the last copy of it"
         )
     copy = _copied(moved, theirs) if theirs else _last(moved, held)
     held.clear(moved.generation)  # a run that was cut off may have begun to fill it
     held.fill(moved.generation, str(copy["id"]))
-    say(f"{moved.name}: {moved.label(to, moved.generation)} holds what the copy {copy['id']} recorded")
+    say(f"{moved.name}: {moved.new} holds what the copy {copy['id']} recorded")
     if theirs:
         _require_same(moved, held, theirs.record(moved.serves))
 
@@ -128,13 +136,32 @@ def stop(site: Site, environment: str) -> None:
         silent = [str(error.message)]
     held = _reached(site, environment)
     serves = site.stack.environments[environment].database.serves
+    label = _label(site, environment)
     if not silent or held is None or held.silence(serves):
         for each in silent:
-            say(f"{site.name}: {environment}: not stopped, and nothing can be written there: {each}")
+            say(f"{site.name}: {environment}: {each} could not be stopped, and {label} does not answer either")
         return
-    label = labels.database(site.stack.label, site.stack.environments[environment].label, serves)
-    rebuilt.let_in(site.project, label, f"{engine.outputs(site.project)['ops']}/32")
+    rebuilt.let_in(site.project, label, [f"{engine.outputs(site.project)['ops']}/32"])
     say(f"{site.name}: {label} lets nobody in any more but the ops server: {', '.join(silent)} could not be stopped")
+
+
+def open_again(site: Site, environment: str) -> None:
+    """Have a site's database let in again whom its stack lets in, whatever `stop` did.
+
+    Raises:
+        Failed: Linode refuses it, or does not answer.
+    """
+    label = _label(site, environment)
+    found = [each for each in engine.resources(site.project) if not each.get("delete")]
+    database = next(each["id"] for each in found if (each["type"], each["inputs"].get("label")) == (_DATABASE, label))
+    admitted = {str(each["inputs"]["databaseId"]): each["inputs"] for each in found if each["type"] == _ACCESS}
+    rebuilt.let_in(site.project, label, admitted[database]["allowLists"])
+
+
+def _label(site: Site, environment: str, generation: int | None = None) -> str:
+    """Return the label of a site's database: of the one that serves, or of a generation."""
+    settings = site.stack.environments[environment]
+    return labels.database(site.stack.label, settings.label, generation or settings.database.serves)
 
 
 def _reached(site: Site, environment: str) -> Contents | None:
@@ -150,7 +177,7 @@ def _answering(moved: Bringing) -> Contents | None:
     held = _reached(moved.source, moved.environment)
     why = held.silence(moved.serves) if held else "nothing reaches it"
     if why:
-        say(f"{moved.name}: {moved.label(moved.source, moved.serves)} does not answer: {why}")
+        say(f"{moved.name}: {moved.old} does not answer: {why}")
         return None
     return held
 
@@ -161,7 +188,7 @@ def _copied(moved: Bringing, theirs: Contents) -> Mapping[str, Any]:
         return dict(theirs.program(moved.environment, "copy", "--by-hand").found)
     except Failed as failed:
         raise Failed(
-            f"{failed.message}; {moved.label(moved.source, moved.serves)} answers, so nothing of it is given up: "
+            f"{failed.message}; {moved.old} answers, so nothing of it is given up: "
             "repeat it, or say --last-copy, and what was written since that is lost"
         ) from None
 
@@ -170,7 +197,7 @@ def _last(moved: Bringing, held: Contents) -> Mapping[str, Any]:
     """Return the last copy of the source."""
     known = contents.past(held.copies(), dt.datetime.now(dt.UTC))  # the clock by which copies are made
     if not known:
-        raise Refused(f"{moved.name}: there is no copy of {moved.label(moved.source, moved.serves)}")
+        raise Refused(f"{moved.name}: there is no copy of {moved.old}")
     taken = contents.taken(known[0])
     say(f"{moved.name}: what was written since the copy {known[0]['id']} of {taken:{SHOWN}} is LOST")
     return known[0]
@@ -180,7 +207,7 @@ def _require_same(moved: Bringing, held: Contents, record: Mapping[str, Any]) ->
     changed = [
         each for each in held.differences(moved.generation, record) if each.partition(":")[0] in contents.OF_ROWS
     ]
-    ours, theirs = moved.label(moved.to, moved.generation), moved.label(moved.source, moved.serves)
+    ours, theirs = moved.new, moved.old
     if changed:
         raise Failed(
             f"{moved.name}: {ours} does not hold what {theirs} does: {'; '.join(changed)}. Somebody writes there: find "

@@ -5,7 +5,7 @@ clouds say. So a run that was cut off anywhere goes on when it is repeated, or g
 """
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from invoke.exceptions import Exit
@@ -64,7 +64,7 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
         front.planned(sites.front, with_others=asked.with_other_changes)  # before anything is begun
         moving = _begun(sites, to, asked)
     elif moving.to != to.name:
-        under_way = _task(sites, sites.members[moving.to])
+        under_way = _task(sites, sites.members[moving.to], replace(asked, lossless=False))
         raise Refused(
             f"{sites.front.name}: a move to {moving.to} is under way; `{under_way}` goes on with it, "
             f"`{under_way} --back` goes back"
@@ -74,16 +74,17 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
     try:
         sites = _go_on(sites.again(), moving, asked)
     except Exit:
-        again = _task(sites, to)
+        again = _task(sites, to, asked)
         say(f"{sites.front.name}: not finished. `{again}` goes on; until traffic moves, `{again} --back` goes back.")
         raise
     return tell(sites, *_copies(sites))
 
 
-def _task(sites: Sites, to: Site) -> str:
+def _task(sites: Sites, to: Site, asked: Asked) -> str:
     """Return the command line that goes on with a move."""
-    task = sites.front.project.task("failover.failback" if to.name == sites.home.name else "failover.engage")
-    return task if to.name == sites.home.name else f"{task} --to {to.name}"
+    if asked.lossless:
+        return sites.front.project.task("failover.failback")
+    return f"{sites.front.project.task('failover.engage')} --to {to.name}"
 
 
 def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
@@ -178,7 +179,7 @@ def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
             sites = sites.said_of(sites.members[to], place, {"serving": generation})
             _up(sites, to)
         site = sites.members[to]
-        writers.start(site.project, site.stack, environment, _task(sites, site))
+        writers.start(site.project, site.stack, environment, _task(sites, site, asked))
     site = sites.members[to]
     proved = [(name.environment, name.role) for name in sites.names() if name.environment in site.stack.environments]
     said = health.wait(site.project, site.stack, sites.front.project, proved)
@@ -236,13 +237,13 @@ def back(sites: Sites, asked: Asked) -> int:
     moving, front_name = sites.moving, sites.front.name
     if not asked.yes and not console.agrees(f"{front_name}: have {moving.source} go on serving?"):
         raise NotBegun(f"{front_name}: declined; nothing was changed")
-    updates.settle(sites.members[moving.to].project)
     if sites.active.name == moving.to:
         front.settle(sites.front)
         if _has_moved(sites, moving.to):
+            finish = _task(sites, sites.members[moving.to], asked)
             raise Refused(
-                f"{front_name}: traffic goes to {moving.to} already, which may have rows of its own by now. "
-                f"`{_task(sites, sites.members[moving.to])}` finishes this; then the way back is a move of its own"
+                f"{front_name}: traffic goes to {moving.to} already, which may have rows of its own by now. `{finish}` "
+                "finishes this; then the way back is a move of its own"
             )
         # What clients may have been told already they are told anew: the number never goes back.
         active = None if moving.source == sites.home.name else moving.source
@@ -250,7 +251,8 @@ def back(sites: Sites, asked: Asked) -> int:
         front.update(sites.front, with_others=True)
     site = sites.members[moving.source]
     for environment in moving.databases:
-        writers.start(site.project, site.stack, environment, f"{_task(sites, site)} --back")
+        data.open_again(site, environment)
+        writers.start(site.project, site.stack, environment, f"{_task(sites, sites.members[moving.to], asked)} --back")
     sites = sites.written(moving=None)
     say(f"{front_name}: {moving.source} serves the stateful names; what was made at {moving.to} stays")
     return tell(sites)

@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from components import labels
@@ -58,7 +58,7 @@ def restore(at_work: Project, held: Contents, copy: str) -> Mapping[str, Any]:
         Failed: it can't be reached, or does not come back as it was.
     """
     generation = held.stack.environments[held.environment].database.serves
-    let_in(held.project, _label(held, generation), f"{engine.outputs(at_work)['ops']}/32")
+    let_in(held.project, _label(held, generation), [f"{engine.outputs(at_work)['ops']}/32"])
     return when_reached(lambda: held.fill(generation, copy), on_sandbox=held.project.sandbox)
 
 
@@ -66,19 +66,19 @@ def _label(held: Contents, generation: int) -> str:
     return labels.database(held.stack.label, held.stack.environments[held.environment].label, generation)
 
 
-def let_in(project: Project, label: str, address: str) -> None:
-    """Let an address alone reach a database, and wait until that is so.
+def let_in(project: Project, label: str, addresses: Sequence[str]) -> None:
+    """Let exactly these addresses reach a database, and wait until that is so.
 
     Raises:
         Failed: Linode refuses it, or does not answer.
     """
     client, path = clouds.connect(project).platform, "/databases/postgresql/instances"
-    with clouds.reported(f"{project.stack}: {address} can't be let into {label}"):
+    with clouds.reported(f"{project.stack}: {', '.join(addresses)} can't be let into {label}"):
         found = [each for each in clouds.pages(client, path) if each["label"] == label]
         if not found:
             raise Failed(f"{project.stack}: {label} is not there")
         one = f"{path}/{found[0]['id']}"
-        client.put(one, data={"allow_list": [address]})
+        client.put(one, data={"allow_list": [*addresses]})
         until = time.monotonic() + PATIENCE[project.sandbox]
         while (status := client.get(one)["status"]) != "active":
             if time.monotonic() > until:

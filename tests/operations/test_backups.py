@@ -180,6 +180,11 @@ def test_the_whole_program_works_on_the_ops_server_and_leaves_nothing_there(site
     assert "there is no copy 00000000" in said
     code, printed, said = run(ENVIRONMENT, ["compare", "--record", reach.Private("no record")])
     assert (code, printed) == (1, "")
+    config.unlink()  # of copies that are not its own it knows what it is told, for one run
+    opened = reach.with_copies_of(site.project, site.stack, site.project, site.stack)
+    program = reach.answering(site.project, reach.on_server(site.project, site.stack, opened))
+    assert [copy["rows"] for copy in program(ENVIRONMENT, "list").found["copies"]] == [1, 1]
+    assert not config.exists()
     assert not [*Path("/tmp").glob(f"tmp.*/{reach.PROGRAM}")]  # noqa: S108 - where mktemp makes its folders
 
 
