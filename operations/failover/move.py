@@ -5,6 +5,7 @@ clouds say. So a run that was cut off anywhere goes on when it is repeated, or g
 """
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from operations import alarms, console, engine, updates
 from operations.backups import reach, writers
 from operations.console import say
 from operations.errors import Failed, NotBegun, Refused
-from operations.failover import data, front
+from operations.failover import cost, data, front
+from operations.failover.cost import Cost
 from operations.failover.data import Bringing
 from operations.failover.sites import Site, Sites
 from operations.incidents import Incident
@@ -101,7 +103,14 @@ def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
         data.require_copies(source, source.stack, environment)
         data.require_copies(to, whole, environment)
     filled = {each: data.room(to, whole, each) for each in sites.environments()}
-    console.show(_plan(sites, to, asked, whole, filled))
+    costs = [*cost.costs(sites, to)]
+    if asked.lossless and (silent := [f"{each.environment}: {each.silence}" for each in costs if each.silence]):
+        raise Refused(
+            f"{source.name}: its database does not answer, and every row of it is wanted: {'; '.join(silent)}. "
+            f"`{_task(sites, to, Asked())}` moves with the last copy of it"
+        )
+    new = {each: labels.database(whole.label, whole.environments[each].label, filled[each]) for each in filled}
+    console.show(_plan(sites, to, asked, new, costs))
     if not asked.yes and not console.agrees(f"{sites.front.name}: move the stateful names to {to.name}?"):
         raise NotBegun(f"{sites.front.name}: declined; nothing was changed")
     moving = Moving(source=source.name, to=to.name, since=labels.moment(dt.datetime.now(dt.UTC)), databases=filled)
@@ -120,24 +129,24 @@ def _require_names(sites: Sites, to: Site, whole: Stack) -> None:
         raise Refused(f"{settings.stack_file(to.name)}: the site has no {', '.join(missing)}; declare them there")
 
 
-def _plan(sites: Sites, to: Site, asked: Asked, whole: Stack, filled: dict[str, int]) -> Table:
+def _plan(sites: Sites, to: Site, asked: Asked, new: Mapping[str, str], costs: Sequence[Cost]) -> Table:
+    """Return what will happen. `new` are by environment the labels of the databases that take the data."""
     source = sites.active
     shown = Table("Step", "What", title=f"{sites.front.name}: the stateful names from {source.name} to {to.name}")
     if to.stack.standby and to.stack.standby.mode != ACTIVE:
         shown.add_row("up to size", f"{to.name} is '{to.stack.standby.mode}', and becomes '{ACTIVE}'")
-    for environment, generation in filled.items():
-        label = labels.database(whole.label, whole.environments[environment].label, generation)
+    for environment, label in new.items():
         shown.add_row("stopped", f"the applications of {environment} at {source.name} that use the database")
         shown.add_row("data", f"{label} gets what {source.name} has, compared table by table")
     for name in sites.names():
         if name.stateful:
             shown.add_row("moved", f"{name.host}, and the metadata tells clients")
-    lost = f"Nothing, where the database of {source.name} answers; else all that was written since its last copy."
-    if asked.lossless:
-        lost = f"Nothing: where the database of {source.name} does not answer, nothing moves."
-    elif asked.last_copy:
-        lost = f"All that was written at {source.name} since its last copy."
-    shown.add_row("lost", lost, style="bold red")
+    for each in costs:
+        said = replace(each, silence="--last-copy") if asked.last_copy else each
+        then = "nothing moves" if asked.lossless else "all that was written since its last copy"
+        otherwise = "" if said.silence else f"; if it does not answer any more by then, {then}"
+        shown.add_row("lost", f"{each.environment}: {said.lost(cost.now())}{otherwise}", style="bold red")
+        shown.add_row("takes", each.takes())
     return shown
 
 
