@@ -67,7 +67,7 @@ class BalancedName(pulumi.ComponentResource):
             proxied=True,
             steering_policy="random" if weights else "off",
             random_steering=cloudflare.LoadBalancerRandomSteeringArgs(
-                default_weight=weights[order[0]],
+                default_weight=1,  # of no pool: each has its own. The API takes tenths only
                 pool_weights=pulumi.Output.all(*pools).apply(lambda ids: dict(zip(ids, weights.values(), strict=True))),
             )
             if weights

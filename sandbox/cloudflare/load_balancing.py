@@ -159,6 +159,9 @@ def _balancer(change: Change) -> Iterator[Problem]:
             yield Problem(f"could not find pool {pool}", "default_pools")
     if body["proxied"] and body["ttl"] is not None:
         yield Problem("may not be set with proxied", "ttl")
+    weight = (body["random_steering"] or {}).get("default_weight", 1)
+    if not 0 <= weight <= 1 or round(weight * 10, 6) % 1:
+        yield Problem("must be between 0 and 1, in tenths", "random_steering.default_weight")
     ttl = body["session_affinity_ttl"]
     if ttl is not None and not AFFINITY_TTL[0] <= ttl <= AFFINITY_TTL[1]:
         yield Problem(f"must be between {AFFINITY_TTL[0]} and {AFFINITY_TTL[1]}", "session_affinity_ttl")

@@ -119,12 +119,12 @@ def test_a_name_that_all_sites_serve_is_shared_by_their_weights(
     front: Checkout, standby: Checkout, capfd: pytest.CaptureFixture[str]
 ) -> None:
     change_platform(front.root, {"roles.web-chat.sites": "active-active"})
-    up(front, **{"failover.home": None, "failover.weight": 70, "failover.sites.us-standby.weight": 30})
+    up(front, **{"failover.home": None, "failover.weight": 65, "failover.sites.us-standby.weight": 35})
     assert steered(front, "web-chat") == (
         ["us-central", "us-standby"],
         "us-central",
         "random",
-        {"us-central": 0.7, "us-standby": 0.3},
+        {"us-central": 0.65, "us-standby": 0.35},
     )
     assert front.preview("--refresh").code == 0
     both = f"{front.stack},{standby.stack}"

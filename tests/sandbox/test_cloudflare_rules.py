@@ -166,6 +166,13 @@ def test_a_monitor_without_fields_has_the_apis_defaults(cloud: Cloud) -> None:
     }
 
 
+def test_the_weight_of_pools_that_have_none_is_in_tenths(cloud: Cloud) -> None:
+    pool = cloud.make(load_balancing.POOL, bodies.pool())
+    wrong = bodies.load_balancer(pool, random_steering={"default_weight": 0.65})
+    refused = refusal(lambda: cloud.make(load_balancing.LOAD_BALANCER, wrong))
+    assert refused == [(1002, "random_steering.default_weight: must be between 0 and 1, in tenths")]
+
+
 def test_what_is_in_use_is_kept(cloud: Cloud) -> None:
     monitor = cloud.make(load_balancing.MONITOR, bodies.monitor())
     pool = cloud.make(load_balancing.POOL, bodies.pool(monitor=monitor["id"]))
