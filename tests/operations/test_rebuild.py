@@ -265,3 +265,25 @@ def test_a_drill_goes_its_whole_way(site: Site, arguments: tuple[str, ...], exha
     assert keys <= site.objects("linode.bucket_key")
     assert site.rows() == ["kept", "kept, too"]
     assert is_clean(site.checkout)
+
+
+def test_a_drill_that_is_interrupted_says_so_and_leaves_nothing_that_it_built(site: Site, exhaustive: bool) -> None:
+    if not exhaustive:
+        pytest.skip("a stack that is built beside another and destroyed takes minutes: ./inv test --all")
+    site.good("backups.copy")
+    before = {(each.kind, each.id) for each in store.objects(process.file_of(site.folder))}
+    said, built = [], False
+    command = ("rebuild.drill", STACK, "--sandbox", "--yes", "--beside")
+    with site.checkout.start(*command, output=subprocess.PIPE) as running:
+        for line in running.stdout or ():
+            said.append(line)
+            if "NodeBalancer " in line and "created" in line and not built:
+                built = True
+                os.killpg(running.pid, signal.SIGINT)
+    printed = "".join(said)
+    assert built
+    assert running.returncode == 1
+    assert '"result": "failed"' in printed
+    assert "NOT destroyed" not in printed
+    assert {(each.kind, each.id) for each in store.objects(process.file_of(site.folder))} == before
+    assert is_clean(site.checkout)
