@@ -153,9 +153,9 @@ def open_again(site: Site, environment: str) -> None:
     """
     label = _label(site, environment)
     found = [each for each in engine.resources(site.project) if not each.get("delete")]
-    database = next(each["id"] for each in found if (each["type"], each["inputs"].get("label")) == (_DATABASE, label))
+    databases = {each["inputs"]["label"]: each["id"] for each in found if each["type"] == _DATABASE}
     admitted = {str(each["inputs"]["databaseId"]): each["inputs"] for each in found if each["type"] == _ACCESS}
-    rebuilt.let_in(site.project, label, admitted[database]["allowLists"])
+    rebuilt.let_in(site.project, label, admitted[databases[label]]["allowLists"])
 
 
 def _label(site: Site, environment: str, generation: int | None = None) -> str:
