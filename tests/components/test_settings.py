@@ -554,7 +554,7 @@ _YAML = strategies.recursive(
 )
 
 
-@hypothesis_settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     key=strategies.sampled_from(["region", "zone", "alarms", "copies", "roles", "health", "environments", "nonsense",
                                  "admin_sources", "generations", "environments.production", API, f"{API}.generations"]),

@@ -34,7 +34,7 @@ def test_a_secret_comes_back_bare(given_values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("resource", EVERY, ids=lambda resource: resource.token.rpartition(":")[2])
-@settings(deadline=None, max_examples=30)  # the first look at a type reads it from the SDK, which takes a while
+@settings(max_examples=30)
 @given(st.data())
 def test_any_value_of_any_property_is_taken_or_refused(resource: Resource, data: st.DataObject) -> None:
     names = st.sampled_from(sorted(resource.schema.inputs)) | st.text()

@@ -35,7 +35,6 @@ _TOKENS = {"linode": Access(process.PLATFORM, frozenset({"*"})), "cloudflare": A
 
 _few = settings(
     max_examples=10,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
