@@ -29,9 +29,6 @@ DATABASE = "restored"
 _ROOM = 3
 """How many times the size of the dump a drill needs: for itself, and for the database with its indexes."""
 
-_JOBS = 2 * (os.cpu_count() or 1)
-"""Tables and indexes that are restored at once: while one waits for the other side, another has its core."""
-
 
 class DrillError(Exception):
     """The copy is not proved; `str()` says why."""
@@ -145,7 +142,7 @@ def restore(programs: Path, dump: Path, database: Mapping[str, Any], *more: str,
     Raises:
         ServerError: it can't be.
     """
-    options = ["--exit-on-error", "--no-password", f"--jobs={_JOBS}", f"--dbname={database['dbname']}"]
+    options = ["--exit-on-error", "--no-password", f"--jobs={os.cpu_count() or 1}", f"--dbname={database['dbname']}"]
     environment = variables({name: str(value) for name, value in database.items() if name != "dbname"})
     command: list[str | Path] = [programs / "pg_restore", *options, *more, dump]
     server.finish(processes.start(command, environment, user=user), "pg_restore")

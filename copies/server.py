@@ -33,7 +33,7 @@ _SETTINGS = {
     "full_page_writes": "off",
     "listen_addresses": "",
     "log_min_messages": "fatal",  # nobody reads them
-    "maintenance_work_mem": "128MB",
+    "maintenance_work_mem": "256MB",
     "max_wal_senders": "0",
     "max_wal_size": "64GB",
     "shared_buffers": "256MB",

@@ -116,7 +116,7 @@ def test_a_change_from_outside_is_found_by_a_refresh_and_mended_by_up(small: Che
     assert found.code == 7
     mended = small.up("--refresh")
     assert mended.code == 0, mended.said
-    assert (mended.steps()["update"], mended.steps()["create"]) == (2, 1)
+    assert (mended.steps()["update"], mended.steps()["create"]) == (2, 3), "a name, and the two of the metadata"
     assert small.preview("--refresh").code == 0
     small.assert_objects_are_resources()
     bodies = {each.kind: each.body for each in store.objects(file) if each.kind == "cloudflare.monitor"}

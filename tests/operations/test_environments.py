@@ -22,7 +22,7 @@ from operations.environments import files, names
 from operations.errors import Refused
 from operations.project import Project
 from sandbox import process
-from tests.configuration import ROOT, change_stack
+from tests.configuration import ROOT, STACKS, change_stack
 from tests.operations.checkout import Checkout
 from tests.operations.real_clouds import RealClouds
 from tests.operations.terminal import ENTER, Terminal
@@ -175,7 +175,7 @@ def test_the_list_tells_age_owner_cost_and_end_though_a_killed_run_left_a_file_h
 
 def test_tracked_files_stay_byte_for_byte_and_no_committed_stack_is_added(world: World) -> None:
     assert tracked(world.checkout) == world.before
-    assert settings.stack_names(world.checkout.root) == ["eu-frankfurt", "test", "us-central"]
+    assert settings.stack_names(world.checkout.root) == [*STACKS]
 
 
 @pytest.mark.parametrize("arguments", [("env.up", "ana"), ("env.down", "ana")])

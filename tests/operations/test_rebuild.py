@@ -42,7 +42,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
             checkout.root,
             STACK,
             {
-                **dict.fromkeys(("zone", "alarms"), None),
+                **dict.fromkeys(("zone", "alarms", "failover"), None),
                 "environments": {
                     "production": {
                         "publish": "none",
