@@ -17,6 +17,7 @@ from components.settings import Stack
 from components.topology import Moving
 from operations import alarms, console, engine, updates
 from operations.backups import reach, writers
+from operations.backups.contents import Contents
 from operations.console import say
 from operations.errors import Failed, NotBegun, Refused
 from operations.failover import cost, data, front
@@ -234,7 +235,7 @@ def _chosen(sites: Sites, to: str) -> Sites:
 def back(sites: Sites, asked: Asked) -> int:
     """Have the site serve that did, as long as no traffic moved; return the exit code.
 
-    What was made at the other one stays.
+    What was made at the other one stays, without the data.
 
     Raises:
         Refused: no move is under way, or traffic moved.
@@ -246,14 +247,14 @@ def back(sites: Sites, asked: Asked) -> int:
     moving, front_name = sites.moving, sites.front.name
     if not asked.yes and not console.agrees(f"{front_name}: have {moving.source} go on serving?"):
         raise NotBegun(f"{front_name}: declined; nothing was changed")
+    front.settle(sites.front)
+    if _has_moved(sites, moving.to):
+        finish = _task(sites, sites.members[moving.to], asked)
+        raise Refused(
+            f"{front_name}: traffic goes to {moving.to} already, which may have rows of its own by now. `{finish}` "
+            "finishes this; then the way back is a move of its own"
+        )
     if sites.active.name == moving.to:
-        front.settle(sites.front)
-        if _has_moved(sites, moving.to):
-            finish = _task(sites, sites.members[moving.to], asked)
-            raise Refused(
-                f"{front_name}: traffic goes to {moving.to} already, which may have rows of its own by now. `{finish}` "
-                "finishes this; then the way back is a move of its own"
-            )
         # What clients may have been told already they are told anew: the number never goes back.
         active = None if moving.source == sites.home.name else moving.source
         sites = sites.written(active=active, version=sites.failover.version + 1)
@@ -263,8 +264,26 @@ def back(sites: Sites, asked: Asked) -> int:
         data.open_again(site, environment)
         writers.start(site.project, site.stack, environment, f"{_task(sites, sites.members[moving.to], asked)} --back")
     sites = sites.written(moving=None)
-    say(f"{front_name}: {moving.source} serves the stateful names; what was made at {moving.to} stays")
+    say(f"{front_name}: {moving.source} serves the stateful names")
+    _cleared(sites, moving)
     return tell(sites)
+
+
+def _cleared(sites: Sites, moving: Moving) -> None:
+    """Have the other site be as its file says, with the databases empty again that were to take the data.
+
+    What can't be done there is said: it is what a site that is lost does not need.
+    """
+    site = sites.members[moving.to]
+    try:
+        _up(sites, site.name)
+        for environment, generation in moving.databases.items():
+            writers.stop(site.project, site.stack, environment)
+            if held := Contents.of(site.project, site.stack, environment):
+                held.clear(generation)
+            writers.start(site.project, site.stack, environment, site.project.task("servers.apply"))
+    except Exit as error:
+        say(f"{site.name}: it is not as it was before the move: {error.message}; `{site.project.task('up')}`")
 
 
 def _has_moved(sites: Sites, to: str) -> bool:
