@@ -1,6 +1,7 @@
 """Public names, and the health checks behind them: Cloudflare in front of a role's balancer."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
@@ -142,36 +143,58 @@ class ProxiedName(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NameArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("chat-tonic:dns:ProxiedName", name, None, opts)
-        health = args.health
-        cloudflare.DnsRecord(
+        record(
             f"{name}-record",
+            self,
+            args.name,
             zone_id=args.zone_id,
             name=args.host,
             type="A",
             content=args.address,
             proxied=True,
             ttl=1,  # a proxied record's TTL is automatic
-            comment=identified(args.name, self, f"{name}-record", "cloudflare:index/dnsRecord:DnsRecord"),
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
-        check = cloudflare.Healthcheck(
+        check = connection_check(
             f"{name}-check",
+            self,
+            args.health,
             zone_id=args.zone_id,
             name=args.name,
             description=f"{args.host} at {args.site}",
             address=args.address,
-            type="TCP",
-            tcp_config=cloudflare.HealthcheckTcpConfigArgs(method="connection_established", port=443),
+            port=443,
             check_regions=list(args.probe_regions),
-            interval=health.interval,
-            timeout=health.timeout,
-            retries=health.retries,
-            consecutive_fails=health.consecutive_down,
-            consecutive_successes=health.consecutive_up,
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         self.check_id: pulumi.Output[str] = check.id
         self.register_outputs({"check_id": self.check_id})
+
+
+def record(resource: str, parent: pulumi.Resource, about: str, **inputs: Any) -> cloudflare.DnsRecord:
+    """Return a record with these inputs, whose comment says what it is about, and which is found again by it."""
+    return cloudflare.DnsRecord(
+        resource,
+        comment=identified(about, parent, resource, "cloudflare:index/dnsRecord:DnsRecord"),
+        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
+        **inputs,
+    )
+
+
+def connection_check(
+    resource: str, parent: pulumi.Resource, health: Health, *, port: int, **inputs: Any
+) -> cloudflare.Healthcheck:
+    """Return a standalone check, with these inputs, of whether a port takes connections, as often as `health` says."""
+    return cloudflare.Healthcheck(
+        resource,
+        type="TCP",
+        tcp_config=cloudflare.HealthcheckTcpConfigArgs(method="connection_established", port=port),
+        interval=health.interval,
+        timeout=health.timeout,
+        retries=health.retries,
+        consecutive_fails=health.consecutive_down,
+        consecutive_successes=health.consecutive_up,
+        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
+        **inputs,
+    )
 
 
 def identified(text: str, parent: pulumi.Resource, name: str, type_: str) -> pulumi.Output[str]:

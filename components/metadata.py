@@ -12,12 +12,13 @@ from typing import Any
 import pulumi
 
 from components import catalog, labels
-from components.dns import identified
+from components.dns import record
 from components.sdk import cloudflare
 from components.topology import Failover, Stack
 
 PATH = "/failover.json"
 _MODULE = "failover.mjs"
+_ABOUT = "failover metadata"
 _CODE = (Path(__file__).parent / "metadata.mjs").read_text(encoding="utf-8")
 
 
@@ -89,7 +90,6 @@ class Metadata(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: MetadataArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("chat-tonic:metadata:Metadata", name, None, opts)
-        self._name, self._args = name, args
         failover, at = _failover(args.stack), host(args.stack)
         child = pulumi.ResourceOptions(parent=self)
         script = cloudflare.WorkersScript(
@@ -101,25 +101,18 @@ class Metadata(pulumi.ComponentResource):
             compatibility_date="2026-01-01",
             opts=child,
         )
-        record = self._record("host", at, type="AAAA", content=catalog.NOWHERE, proxied=True, ttl=1)
+        here = {"zone_id": args.zone_id, "name": at}
+        address = record(
+            f"{name}-host", self, _ABOUT, type="AAAA", content=catalog.NOWHERE, proxied=True, ttl=1, **here
+        )
         cloudflare.WorkersRoute(
             f"{name}-route",
             zone_id=args.zone_id,
             pattern=f"{at}/*",
             script=script.script_name,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[record], delete_before_replace=True),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[address], delete_before_replace=True),
         )
         # The API wants it in quotes, and gives it back as it came.
-        self._record("text", at, type="TXT", content=f'"{short(args.stack, args.stack_name)}"', ttl=failover.ttl)
+        text = f'"{short(args.stack, args.stack_name)}"'
+        record(f"{name}-text", self, _ABOUT, type="TXT", content=text, ttl=failover.ttl, **here)
         self.register_outputs({"address": f"https://{at}{PATH}"})
-
-    def _record(self, part: str, at: str, **inputs: Any) -> Any:
-        name = f"{self._name}-{part}"
-        return cloudflare.DnsRecord(
-            name,
-            zone_id=self._args.zone_id,
-            name=at,
-            comment=identified("failover metadata", self, name, "cloudflare:index/dnsRecord:DnsRecord"),
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
-            **inputs,
-        )

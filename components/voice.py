@@ -7,8 +7,7 @@ import pulumi
 
 from components import labels, topology
 from components.alarms import Alarms, AlarmsArgs
-from components.dns import identified
-from components.sdk import cloudflare
+from components.dns import connection_check, record
 
 
 @dataclass(frozen=True)
@@ -36,37 +35,32 @@ class Voice(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: VoiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("chat-tonic:voice:Voice", name, None, opts)
-        health, settings = args.health, args.settings
+        settings = args.settings
         checks: list[pulumi.Output[str]] = []
         for site, edges in settings.sites.items():
             for edge, address in edges.edges.items():
                 child, label = f"{name}-{site}-{edge}", labels.voice(args.stack, site, edge)
-                cloudflare.DnsRecord(
+                record(
                     f"{child}-record",
+                    self,
+                    label,
                     zone_id=args.zone_id,
                     name=args.hosts[site],
                     type="A",
                     content=address,
                     proxied=False,
                     ttl=settings.ttl,
-                    comment=identified(label, self, f"{child}-record", "cloudflare:index/dnsRecord:DnsRecord"),
-                    opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
                 )
-                check = cloudflare.Healthcheck(
+                check = connection_check(
                     f"{child}-check",
+                    self,
+                    args.health,
                     zone_id=args.zone_id,
                     name=label,
                     description=f"{args.hosts[site]}: the edge {edge} at {site}",
                     address=address,
-                    type="TCP",
-                    tcp_config=cloudflare.HealthcheckTcpConfigArgs(method="connection_established", port=settings.port),
+                    port=settings.port,
                     check_regions=list(args.probe_regions),
-                    interval=health.interval,
-                    timeout=health.timeout,
-                    retries=health.retries,
-                    consecutive_fails=health.consecutive_down,
-                    consecutive_successes=health.consecutive_up,
-                    opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
                 )
                 checks.append(check.id)
         if args.alarms:

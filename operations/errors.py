@@ -1,5 +1,7 @@
 """How an operation ends early: invoke prints the message to standard error and ends with the code."""
 
+import traceback
+
 from invoke.exceptions import Exit
 
 
@@ -22,3 +24,13 @@ class Failed(Exit):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code=1)
+
+
+def why(error: BaseException) -> str:
+    """Return why something ended early; of an error that nobody foresaw, where it came from is shown as well."""
+    if isinstance(error, Exit):
+        return str(error.message)
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return "it was interrupted"
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}"

@@ -1,12 +1,14 @@
 """Processes that follow a sandbox's model: they have real things play what it only says, and end with it.
 
-`start` starts one and waits until what it plays is as the model has it; `run` is such a process's life.
+`start` starts one and waits until what it plays is as the model has it; `main` is such a process, and `run` its life.
 """
 
+import argparse
 import http.client
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, Protocol
 
 from sandbox import locks, process
 from sandbox.process import Follower, SandboxError
+from toolchain.progress import CommandError
 
 _LOOKS_EVERY = 0.2  # seconds
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
@@ -84,6 +87,18 @@ def start(folder: Path, follower: Follower, within: float, is_ready: Callable[[C
     except GoneError:
         raise SandboxError(f"the sandbox in {folder} was stopped") from None
     raise SandboxError(f"the {follower.name} are not all up after {within:.0f} s: see {folder / follower.log}")
+
+
+def main(follower: Follower, description: str | None, follow: Callable[[Path], None]) -> int:
+    """Has the folder that is said on the command line be followed, until stopped or the sandbox is; 1 when it can't."""
+    parser = argparse.ArgumentParser(prog=f"python -m {follower.module}", description=description)
+    parser.add_argument("folder", type=Path, help="the sandbox's own")
+    try:
+        follow(parser.parse_args().folder.resolve())
+    except (SandboxError, CommandError) as error:
+        print(f"{follower.module.rpartition('.')[2]}: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def run(folder: Path, follower: Follower, make: Callable[[Control], Host]) -> None:

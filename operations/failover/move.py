@@ -15,7 +15,7 @@ from rich.table import Table
 from components import labels, settings
 from components.settings import Stack
 from components.topology import Moving
-from operations import alarms, console, engine, updates
+from operations import alarms, console, updates
 from operations.backups import reach, writers
 from operations.backups.contents import Contents
 from operations.console import say
@@ -220,13 +220,8 @@ def _up(sites: Sites, name: str) -> None:
 
 def _chosen(sites: Sites, to: str) -> Sites:
     """Write that the other site serves, and where its balancers are."""
-    told = engine.outputs(sites.members[to].project)["balancers"]
     if to != sites.front.name:
-        addresses: dict[str, dict[str, str]] = {}
-        for name in sites.names():
-            if address := told.get(name.environment, {}).get(name.role):
-                addresses.setdefault(name.environment, {})[name.role] = address
-        place = ("failover", "sites", to)
+        addresses, place = sites.addresses(sites.members[to]), ("failover", "sites", to)
         sites = sites.said_of(sites.front, place, {"addresses": addresses})
     active = None if to == sites.home.name else to
     return sites.written(active=active, version=sites.failover.version + 1)

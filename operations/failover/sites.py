@@ -11,7 +11,7 @@ from typing import Any
 from components import settings
 from components.settings import STACK_KEY, Stack
 from components.topology import Failover, Moving
-from operations import edits, runs, stacks
+from operations import edits, engine, runs, stacks
 from operations.errors import Refused
 from operations.project import Project
 
@@ -97,6 +97,18 @@ class Sites:
         """Yield every name that the front balances over sites."""
         for environment, role, host in self.front.stack.names():
             yield Name(environment, role, host, self.front.stack.roles[role].state == STATEFUL)
+
+    def addresses(self, of: Site) -> dict[str, dict[str, str]]:
+        """Return the addresses of a site's balancers that serve the front's names, by environment and role.
+
+        Raises:
+            Failed: the engine does not answer.
+        """
+        balancers, found = engine.outputs(of.project).get("balancers") or {}, dict[str, dict[str, str]]()
+        for name in self.names():
+            if address := balancers.get(name.environment, {}).get(name.role):
+                found.setdefault(name.environment, {})[name.role] = address
+        return found
 
     def environments(self) -> list[str]:
         """Return the environments whose data moves: those that have stateful names."""

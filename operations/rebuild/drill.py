@@ -6,13 +6,10 @@ of its own, and destroyed in the end, whatever became of it.
 
 import json
 import sys
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from invoke.exceptions import Exit
 
 from components.settings import Stack
 from operations import (
@@ -33,7 +30,7 @@ from operations.backups import contents, reach
 from operations.backups.contents import Contents
 from operations.console import agrees, say, show
 from operations.environments import files
-from operations.errors import Failed, NotBegun, Refused
+from operations.errors import Failed, NotBegun, Refused, why
 from operations.project import Project
 from operations.rebuild import claim, collapse, data, health, overlay
 from operations.rebuild.evidence import Evidence
@@ -210,17 +207,8 @@ def _reason(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[str,
         if not drill.asked.keep_state:
             _adopt(drill, evidence)
     except BaseException as error:  # noqa: BLE001 (whatever it is, there is evidence, and what was built goes)
-        return _told(error)
+        return why(error)
     return ""
-
-
-def _told(error: BaseException) -> str:
-    if isinstance(error, Exit):
-        return str(error.message)
-    if isinstance(error, (KeyboardInterrupt, SystemExit)):
-        return "it was interrupted"
-    traceback.print_exception(error)
-    return f"{type(error).__name__}: {error}"
 
 
 def _recover(drill: _Drill, evidence: Evidence, copies: Mapping[str, Mapping[str, Any]]) -> None:
@@ -323,8 +311,8 @@ def _destroyed(drill: _Drill, evidence: Evidence) -> str:
     except BaseException as error:  # noqa: BLE001 (it costs, so it is said whatever it is)
         again = f"`./inv rebuild.drill {drill.source.stack}` destroys it first"
         if _MADE not in (each["name"] for each in evidence.found["steps"]):
-            return f"nothing was built; what an earlier drill may have left is not destroyed: {_told(error)}; {again}"
-        return f"what was built is NOT destroyed, and costs: {_told(error)}; {again}"
+            return f"nothing was built; what an earlier drill may have left is not destroyed: {why(error)}; {again}"
+        return f"what was built is NOT destroyed, and costs: {why(error)}; {again}"
     return ""
 
 

@@ -4,19 +4,16 @@ All of it happens in a work tree of the commit, with a sandbox of its own that e
 """
 
 import time
-import traceback
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from invoke.exceptions import Exit
-
 from components.catalog import REGIONS
 from components.settings import Stack
 from operations import console, engine, evidence, sandbox, stacks, updates, worktree
 from operations.console import say
-from operations.errors import NotBegun, Refused
+from operations.errors import NotBegun, Refused, why
 from operations.failover import simulation
 from operations.failover.drill import bounds, measures, report
 from operations.failover.drill.clients import Clients
@@ -84,7 +81,7 @@ def run(root: Path, wanted: str, asked: Asked) -> tuple[int, dict[str, Any]]:
         try:
             drill.carry_out(modes, incidents)
         except BaseException as error:  # noqa: BLE001 (whatever it is, there is evidence, and the sandbox ends)
-            found["reason"] = _told(error)
+            found["reason"] = why(error)
         finally:
             sandbox.reset(folder)
     found["ended"] = evidence.now()
@@ -139,15 +136,6 @@ def _background(stack: Stack) -> dict[str, Any]:
         "seconds_to_detect": round(found.detected, 1),
         "detect_within": stack.failover.detect_within if stack.failover else None,
     }
-
-
-def _told(error: BaseException) -> str:
-    if isinstance(error, Exit):
-        return str(error.message)
-    if isinstance(error, (KeyboardInterrupt, SystemExit)):
-        return "it was interrupted"
-    traceback.print_exception(error)
-    return f"{type(error).__name__}: {error}"
 
 
 class _Drill:

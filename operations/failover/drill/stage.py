@@ -17,7 +17,7 @@ import yaml
 
 from components import document, settings
 from components.settings import STACK_KEY
-from operations import edits, engine, sandbox, worktree
+from operations import edits, sandbox, worktree
 from operations.console import say
 from operations.errors import Failed
 from operations.failover.drill.incidents import Incident
@@ -59,7 +59,9 @@ class Stage:
         self._lay_over(self.front, {"roles": stateless})
         self.task("up", self.standby)
         if mode != "pilot-light":  # nobody has moved there yet, so what a move would write is written
-            self._lay_over(self.front, {"failover": {"sites": {self.standby: {"addresses": self._addresses()}}}})
+            known = self.scene().sites
+            addresses = known.addresses(known.members[self.standby])
+            self._lay_over(self.front, {"failover": {"sites": {self.standby: {"addresses": addresses}}}})
         self.task("up", self.front)
         sandbox.data(self.folder, say)
         sandbox.front(self.folder, say)
@@ -155,15 +157,6 @@ class Stage:
             finally:
                 clock.cancel()
         return process.returncode, [*said]
-
-    def _addresses(self) -> dict[str, dict[str, str]]:
-        """Return the addresses of the standby's balancers that serve the front's names."""
-        sites = self.scene().sites
-        balancers = engine.outputs(sites.members[self.standby].project).get("balancers") or {}
-        found: dict[str, dict[str, str]] = {}
-        for name in sites.names():
-            found.setdefault(name.environment, {})[name.role] = balancers[name.environment][name.role]
-        return found
 
     def _lay_over(self, stack: str, values: dict[str, Any]) -> None:
         """Write settings into a stack's file."""
