@@ -34,7 +34,7 @@ def _pilot_light(stack: Stack) -> Stack:
 
 
 def _warm(stack: Stack) -> Stack:
-    return _with(stack, lambda each: _changed(each, groups=_smallest(each.groups), database=_small(each)))
+    return _with(stack, lambda each: _changed(each, groups=_smallest(stack, each.groups), database=_small(each)))
 
 
 _MODES: Mapping[str, Callable[[Stack], Stack]] = {
@@ -61,6 +61,7 @@ def _small(environment: Environment) -> object:
     return environment.database.model_copy(update={"plan": catalog.SMALLEST_DATABASE_PLAN, "nodes": 1})
 
 
-def _smallest(groups: Mapping[str, Group]) -> dict[str, Group]:
-    smallest = {"count": 1, "plan": catalog.SMALLEST_PLAN}
-    return {role: group.model_copy(update=smallest) for role, group in groups.items()}
+def _smallest(stack: Stack, groups: Mapping[str, Group]) -> dict[str, Group]:
+    # A stateless role may serve here at any moment, and another plan would power its only server off meanwhile.
+    plans = {role: {"plan": catalog.SMALLEST_PLAN} for role in groups if stack.roles[role].state == "stateful"}
+    return {role: group.model_copy(update={"count": 1} | plans.get(role, {})) for role, group in groups.items()}

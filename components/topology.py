@@ -401,7 +401,8 @@ class Standby(Model):
     of: StackName = Field(description="stack whose front sends traffic here, of the same jurisdiction and zone")
     mode: Literal["pilot-light", "warm", "active"] = Field(
         description="'pilot-light': firewalls, buckets and keys, which is not a replica; 'warm': every role, with one "
-        "server, and the database, of the smallest sizes; 'active': all that the configuration says"
+        "server, and the database, of the smallest sizes but for stateless roles; 'active': all that the configuration "
+        "says"
     )
 
 

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from components import labels, settings
 from components.settings import Stack
-from components.topology import Moving
-from operations import alarms, console, updates
+from components.topology import Moving, server_numbers
+from operations import alarms, console, engine, guards, updates
 from operations.backups import reach, writers
 from operations.backups.contents import Contents
 from operations.console import say
@@ -135,7 +135,8 @@ def _plan(sites: Sites, to: Site, asked: Asked, new: Mapping[str, str], costs: S
     source = sites.active
     shown = Table("Step", "What", title=f"{sites.front.name}: the stateful names from {source.name} to {to.name}")
     if to.stack.standby and to.stack.standby.mode != ACTIVE:
-        shown.add_row("up to size", f"{to.name} is '{to.stack.standby.mode}', and becomes '{ACTIVE}'")
+        off = "servers of stateful roles that get another plan are powered off for that"
+        shown.add_row("up to size", f"{to.name} is '{to.stack.standby.mode}', and becomes '{ACTIVE}'; {off}")
     for environment, label in new.items():
         shown.add_row("stopped", f"the applications of {environment} at {source.name} that use the database")
         shown.add_row("data", f"{label} gets what {source.name} has, compared table by table")
@@ -178,7 +179,7 @@ def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
             f"older than what runs. Write `active: {to}` into its section 'failover', without 'moving', and repeat it"
         )
     sites = _sized(sites, moving)
-    _up(sites, to)
+    _up(sites, to, _resized(sites.members[to]))
     for environment, generation in moving.databases.items():
         data.stop(sites.active, environment)
         writers.stop(sites.members[to].project, sites.members[to].stack, environment)
@@ -212,9 +213,31 @@ def _sized(sites: Sites, moving: Moving) -> Sites:
     return sites
 
 
-def _up(sites: Sites, name: str) -> None:
-    site = sites.members[name]
-    if code := updates.bring_up(site.project, Agreed(yes=True, local_state=sites.local_state)):
+def _resized(site: Site) -> frozenset[str]:
+    """Return the labels of the servers that are given another plan, of roles that serve nobody at a site yet.
+
+    That powers them off, which is nobody's loss. A stateless role may serve there, and stays under guard.
+
+    Raises:
+        Failed: the engine does not give the state.
+    """
+    wanted = {
+        labels.server(site.stack.label, environment.label, role, *number): group.plan
+        for _, environment, role, group in site.stack.groups()
+        if site.stack.roles[role].state == "stateful"
+        for number in server_numbers(group)
+    }
+    there = {
+        each["inputs"]["label"]: each["inputs"]["type"]
+        for each in engine.resources(site.project)
+        if each["type"] == guards.SERVER
+    }
+    return frozenset(label for label, plan in wanted.items() if there.get(label, plan) != plan)
+
+
+def _up(sites: Sites, name: str, resized: frozenset[str] = frozenset()) -> None:
+    site, asked = sites.members[name], guards.Asked(replace=resized)
+    if code := updates.bring_up(site.project, Agreed(yes=True, local_state=sites.local_state, asked=asked)):
         raise Failed(f"{name}: the update ended with {code}; mend what it says above")
 
 

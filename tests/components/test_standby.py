@@ -27,10 +27,11 @@ def test_a_pilot_light_keeps_what_the_data_needs_and_nothing_that_serves(tmp_pat
     assert reach.environments(project, stack) == [], "no database, so no copy that could be overdue"
 
 
-def test_a_warm_standby_has_every_role_on_the_smallest_server_and_a_database_of_one_node(tmp_path: Path) -> None:
+def test_a_warm_standby_has_every_role_on_one_server_and_a_database_of_one_node(tmp_path: Path) -> None:
     stack = in_mode(tmp_path, "warm")
     sizes = {role: (group.count, group.plan) for _, _, role, group in stack.groups()}
-    assert sizes == dict.fromkeys(("api", "chat", "customer-service", "web-chat"), (1, "g6-nanode-1"))
+    smallest = dict.fromkeys(("api", "chat", "customer-service"), (1, "g6-nanode-1"))
+    assert sizes == {**smallest, "web-chat": (1, "g6-standard-1")}, "what may serve at any moment is not resized then"
     database = stack.environments["production"].database
     assert (database.plan, database.nodes, database.generations) == ("g6-nanode-1", 1, (1,))
     assert stack.ops

@@ -133,7 +133,7 @@ def pair(sandbox_checkout: Checkout) -> Pair:
         sandbox_checkout.root,
         {
             **{f"environments.production.groups.{role}": REMOVED for role in roles},
-            "environments.production.groups.api": {"count": 1, "plan": "g6-nanode-1", "generations": [1]},
+            "environments.production.groups.api": {"count": 1, "plan": "g6-standard-1", "generations": [1]},
             "environments.production.database.plan": "g6-nanode-1",
             "environments.production.database.nodes": 1,
         },
