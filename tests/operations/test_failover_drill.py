@@ -151,7 +151,7 @@ def configure(checkout: Checkout) -> None:
         {
             **{f"{groups}.{role}": REMOVED for role in ("chat", "customer-service")},
             **{
-                f"{groups}.{role}": {"count": 2, "plan": "g6-nanode-1", "generations": [1]}
+                f"{groups}.{role}": {"count": 2, "plan": "g6-standard-1", "generations": [1]}
                 for role in ("api", "web-chat")
             },
             "environments.production.database.plan": "g6-nanode-1",
