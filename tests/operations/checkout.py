@@ -145,8 +145,9 @@ class Checkout:
     def calls(self) -> list[Call]:
         """Return how the engine was called so far."""
         noted = self.folder / "calls"
-        lines = noted.read_text().splitlines() if noted.exists() else []
-        return [Call(**json.loads(line)) for line in lines]
+        lines = noted.read_text().splitlines(keepends=True) if noted.exists() else []
+        # While a task runs, the last one may be half written.
+        return [Call(**json.loads(line)) for line in lines if line.endswith("\n")]
 
     def make_real(self, stack: str) -> None:
         """Give a stack what a real run needs: no placeholders, every input, a passphrase, a shared backend."""
