@@ -30,6 +30,7 @@ class EnvironmentArgs:
     """An environment of a stack, by its name in the settings.
 
     `public_sources` are the networks, in CIDR, that reach a published environment's balancers: Cloudflare's.
+    People reach these from `admin_sources` besides.
     `copies_provider` is the copies account's, where the stack has copies.
     """
 
@@ -174,6 +175,7 @@ class Environment(pulumi.ComponentResource):
 
     def _balancer(self, role: str, servers: Sequence[Server]) -> LoadBalancer:
         stack = self._args.stack
+        public = () if self._settings.publish == "none" else self._args.public_sources
         return LoadBalancer(
             f"{self._name}-{role}-lb",
             LoadBalancerArgs(
@@ -182,7 +184,8 @@ class Environment(pulumi.ComponentResource):
                 region=stack.region,
                 tags=self._tags,
                 check=stack.balancer_check,
-                sources=stack.admin_sources if self._settings.publish == "none" else self._args.public_sources,
+                # A move and a rebuild ask balancers themselves, so people get in as well; with the client certificate.
+                sources=(*public, *stack.admin_sources),
                 servers=servers,
             ),
             self._child,

@@ -457,7 +457,7 @@ class Stack(Model):
     )
     admin_sources: Annotated[
         tuple[Cidr, ...], Field(min_length=1, max_length=100), _distinct("network", ipaddress.ip_network)
-    ] = Field(description="networks, in CIDR, from which people reach SSH and unpublished environments")
+    ] = Field(description="networks, in CIDR, from which people reach SSH and balancers")
     alarms: Alarms | None = Field(default=None, description="where Cloudflare's alarms go; needed with a zone")
     ops: Ops | None = Field(default=None, description="the ops server; null for none")
     copies: Copies | None = Field(default=None, description="place and time of database copies; null for none")
