@@ -117,8 +117,12 @@ def bring(moved: Bringing, *, lossless: bool) -> None:
             f"`{source.project.task('failover.engage')} --to {to.name}` moves with the last copy of it"
         )
     copy = _copied(moved, theirs) if theirs else _last(moved, held)
-    held.clear(moved.generation)  # a run that was cut off may have begun to fill it
-    held.fill(moved.generation, str(copy["id"]))
+
+    def filled() -> Mapping[str, Any]:
+        held.clear(moved.generation)  # a run that was cut off may have begun to fill it
+        return held.fill(moved.generation, str(copy["id"]))
+
+    rebuilt.when_reached(filled, on_sandbox=to.project.sandbox)  # a database that was just made lets nobody in yet
     say(f"{moved.name}: {moved.new} holds what the copy {copy['id']} recorded")
     if theirs:
         _require_same(moved, held, theirs.record(moved.serves))
@@ -149,13 +153,17 @@ def open_again(site: Site, environment: str) -> None:
     """Have a site's database let in again whom its stack lets in, whatever `stop` did.
 
     Raises:
-        Failed: Linode refuses it, or does not answer.
+        Failed: Linode refuses it, or does not answer; or the state has no such database.
     """
     label = _label(site, environment)
     found = [each for each in engine.resources(site.project) if not each.get("delete")]
     databases = {each["inputs"]["label"]: each["id"] for each in found if each["type"] == _DATABASE}
     admitted = {str(each["inputs"]["databaseId"]): each["inputs"] for each in found if each["type"] == _ACCESS}
-    rebuilt.let_in(site.project, label, admitted[databases[label]]["allowLists"])
+    if (settings := admitted.get(databases.get(label, ""))) is None:
+        raise Failed(
+            f"{site.name}: its state does not say whom {label} lets in; `{site.project.task('up')}`, and repeat"
+        )
+    rebuilt.let_in(site.project, label, settings["allowLists"])
 
 
 def _label(site: Site, environment: str, generation: int | None = None) -> str:

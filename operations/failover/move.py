@@ -179,6 +179,7 @@ def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
             f"older than what runs. Write `active: {to}` into its section 'failover', without 'moving', and repeat it"
         )
     sites = _sized(sites, moving)
+    updates.settle(sites.members[to].project)  # a run that was cut off may have resized servers that the state has not
     _up(sites, to, _resized(sites.members[to]))
     for environment, generation in moving.databases.items():
         data.stop(sites.active, environment)
