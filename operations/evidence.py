@@ -15,14 +15,14 @@ FOLDER = Path("docs/evidence")
 
 @contextmanager
 def step(name: str, steps: list[dict[str, Any]]) -> Iterator[None]:
-    """Time a step, say how long it took, and add it to what was done."""
-    say(f"-- {name}")
-    began = time.monotonic()
+    """Time a step, say when it began and how long it took, and add it to what was done."""
+    at, began = now(), time.monotonic()
+    say(f"-- {name}, {at}")
     try:
         yield
     finally:
         seconds = round(time.monotonic() - began, 1)
-        steps.append({"name": name, "seconds": seconds})
+        steps.append({"name": name, "began": at, "seconds": seconds})
         say(f"-- {name}: {seconds:.1f} s")
 
 

@@ -16,7 +16,7 @@ class Found:
 
     `lost` are the times of answers to messages that are lost, `copied` is when the last copy was begun. `hit` are the
     names whose every server was out of reach, so that the front had to find that. `regions` are requests by the region
-    of their backend.
+    of their backend. `died` is what clients ended of that they should have met.
     """
 
     sent: int
@@ -30,11 +30,17 @@ class Found:
     copied: float
     regions: Mapping[str, int]
     allowed: Collection[str]
+    died: Collection[str] = ()
 
 
 def broken(incident: Incident, found: Found) -> list[str]:
     """Return in words the bounds that do not hold."""
     return [each for bound in _BOUNDS for each in bound(incident, found)]
+
+
+def _died(_: Incident, found: Found) -> Iterator[str]:
+    for error in found.died:
+        yield f"a client ended of what it should have met: {error}"
 
 
 def _failed(incident: Incident, found: Found) -> Iterator[str]:
@@ -76,4 +82,4 @@ def _places(_: Incident, found: Found) -> Iterator[str]:
             yield f"{requests} requests had a backend {where}, outside the jurisdiction"
 
 
-_BOUNDS: tuple[Callable[[Incident, Found], Iterator[str]], ...] = (_failed, _detected, _moved, _lost, _places)
+_BOUNDS: tuple[Callable[[Incident, Found], Iterator[str]], ...] = (_died, _failed, _detected, _moved, _lost, _places)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from examples.message_client import Api, Client, RefusedError, UnreachableError
+from operations.errors import why
 from operations.failover.drill.measures import Attempt
 from sandbox.machines import Endpoint
 
@@ -32,12 +33,16 @@ class Name:
 
 
 class Clients:
-    """Clients of a front; `attempts` is what they have seen, and grows while they ask."""
+    """Clients of a front.
+
+    `attempts` is what they have seen, and `died` are errors of which one ended early; both grow while they ask.
+    """
 
     def __init__(self, front: Endpoint, metadata_host: str) -> None:
         self._front, self._metadata_host = front, metadata_host
         self._over = threading.Event()
         self.attempts: list[Attempt] = []
+        self.died: list[str] = []
 
     @contextmanager
     def asking(self, names: Sequence[Name], each: int) -> Iterator[None]:
@@ -51,6 +56,12 @@ class Clients:
             yield
 
     def _live(self, name: Name) -> None:
+        try:
+            self._ask(name)
+        except Exception as error:  # noqa: BLE001 (whoever asks less than the others would fail less)
+            self.died.append(why(error))
+
+    def _ask(self, name: Name) -> None:
         api = Api(name.host, self._metadata_host, name.environment, name.role)
         client = Client(api, connect=partial(_Through, self._front, self._note))
         conversation = client.begin()

@@ -29,20 +29,22 @@ def table(found: Mapping[str, Any]) -> Table:
     for column in ("Messages", "Failed", "Detected, s", "Computed, s", "Unserved, s", "Moves", "Lost", "Bounds"):
         shown.add_column(column, justify="right")
     for each in found["incidents"]:
-        shown.add_row(
-            each["mode"],
-            each["incident"],
-            str(each["messages"]),
-            str(each["failed"]),
-            _most(each["seconds_to_detect"]),
-            f"{each['seconds_to_detect_computed']:.1f}",
-            _most(each["seconds_unserved"]),
-            str(max(each["moves"].values(), default=0)),
-            str(each["lost"]),
-            "broken" if each["broken"] else "hold",
-            style="red" if each["broken"] else "",
-        )
+        figures = _figures(each) if "messages" in each else [""] * 7  # one that did not come to its end has none
+        verdict, style = ("broken", "red") if each["broken"] else ("hold", "")
+        shown.add_row(each["mode"], each["incident"], *figures, verdict, style=style)
     return shown
+
+
+def _figures(incident: Mapping[str, Any]) -> list[str]:
+    return [
+        str(incident["messages"]),
+        str(incident["failed"]),
+        _most(incident["seconds_to_detect"]),
+        f"{incident['seconds_to_detect_computed']:.1f}",
+        _most(incident["seconds_unserved"]),
+        str(max(incident["moves"].values(), default=0)),
+        str(incident["lost"]),
+    ]
 
 
 def _most(seconds: Mapping[str, float]) -> str:

@@ -147,20 +147,23 @@ class _Drill:
     def carry_out(self, modes: Collection[str], incidents: Collection[str]) -> None:
         """Have every incident happen with every mode.
 
-        Raises:
-            Failed: what is not part of an incident does not do what it has to.
+        One that does not come to its end is broken, and the next one begins with sites that are made anew.
         """
         for mode in modes:
             is_set = False
             for name in incidents:
-                if not is_set:
-                    with evidence.step(f"{mode}: the sites are made", self._found["steps"]):
-                        self._stage.set(mode, MODES[mode])
-                with evidence.step(f"{mode}: {INCIDENTS[name].what}", self._found["steps"]):
-                    told = self._happens(INCIDENTS[name])
+                try:
+                    if not is_set:
+                        with evidence.step(f"{mode}: the sites are made", self._found["steps"]):
+                            self._stage.set(mode, MODES[mode])
+                    with evidence.step(f"{mode}: {INCIDENTS[name].what}", self._found["steps"]):
+                        told = self._happens(INCIDENTS[name])
+                    # A standby that was moved to is a whole one from then on, and each site has a database to spare.
+                    is_set = not INCIDENTS[name].moved
+                except Exception as error:  # noqa: BLE001 (whatever it is, the others are drilled; interruptions end it)
+                    told, is_set = {"broken": [f"it did not come to its end: {why(error)}"]}, False
+                    say(f"-- {mode}: {name}: {told['broken'][0]}")
                 self._found["incidents"].append({"mode": mode, "incident": name, **told})
-                # A standby that was moved to is a whole one from then on, and each site has a database to spare.
-                is_set = not INCIDENTS[name].moved
 
     def _happens(self, incident: Incident) -> dict[str, Any]:
         scene = self._stage.scene()
@@ -186,7 +189,7 @@ class _Drill:
         lost |= self._lost(scene, clients.attempts)
         if incident.moved:
             self._stage.require_no_changes()
-        seen = _Seen(clients.attempts, verdicts, lost, began, since, back, until, copied, moving)
+        seen = _Seen(clients.attempts, clients.died, verdicts, lost, began, since, back, until, copied, moving)
         return _measured(scene, incident, seen)
 
     def _lost(self, scene: Scene, attempts: list[Attempt]) -> dict[str, float]:
@@ -214,12 +217,14 @@ class _Drill:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was seen of an incident: attempts, verdicts, lost messages with the times of their answers; and seen.
+    """What was seen of an incident; `died` are errors of clients, `lost` messages with the times of their answers.
 
-    Clients began, it went wrong, it was over, clients ended; the last copy was begun; a move took so many seconds.
+    The times are when clients began, it went wrong, it was over, clients ended, and the last copy was begun; and the
+    seconds of a move.
     """
 
     attempts: list[Attempt]
+    died: list[str]
     verdicts: list[Verdict]
     lost: Mapping[str, float]
     began: float
@@ -251,6 +256,7 @@ def _measured(scene: Scene, incident: Incident, seen: _Seen) -> dict[str, Any]:
         copied=seen.copied,
         regions=measures.where(served),
         allowed=[name for name, each in REGIONS.items() if each.jurisdiction == scene.sites.front.stack.jurisdiction],
+        died=seen.died,
     )
     unserved = {
         key: [

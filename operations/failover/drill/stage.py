@@ -28,8 +28,8 @@ PATIENCE = 900.0
 """Seconds for a task."""
 KILLS = 30
 """How often the task of a move is killed at most."""
-TOLD = 60
-"""Lines of a failure that are shown."""
+TOLD, KEPT = 60, 3
+"""Lines of a failure that are shown, and of them those that are kept as its reason."""
 _TASKS = (sys.executable, "-m", "toolchain")
 
 
@@ -97,12 +97,12 @@ class Stage:
         """Run a task on the sandbox to its end.
 
         Raises:
-            Failed: it did not end well; with the last of what it said.
+            Failed: it did not end well.
         """
         say(f"{verb} {' '.join(arguments)}")
         code, said = self._run((verb, *arguments, "--sandbox", *(["--yes"] if yes else [])))
         if code:
-            raise Failed("\n".join([*said, f"`{verb} {' '.join(arguments)}` ended with {code}"]))
+            raise _failed(f"{verb} {' '.join(arguments)}", code, said)
 
     def _cut_off(self, command: Sequence[str]) -> None:
         """Kill a task at each of its steps, one a time; it ends well where it has no other any more.
@@ -124,7 +124,7 @@ class Stage:
             if code != -signal.SIGKILL or self._has_moved():
                 break
         if code and not self._has_moved():
-            raise Failed("\n".join([*said, f"`{' '.join(command)}` ended with {code}"]))
+            raise _failed(" ".join(command), code, said)
         say(f"{self.front}: moved, although it was killed at each of {len(seen - {''})} lines")
 
     def _has_moved(self) -> bool:
@@ -164,6 +164,14 @@ class Stage:
         content = document.read(path)
         content["config"][STACK_KEY] = settings.lay_over(content["config"][STACK_KEY], values)
         edits.write_private(path, yaml.safe_dump(content, sort_keys=False))
+
+
+def _failed(what: str, code: int, said: Sequence[str]) -> Failed:
+    """Show what a task said last, and return its failure with the end of that."""
+    for line in said:
+        say(f"   {line}")
+    last = " / ".join([line.strip() for line in said if line.strip()][-KEPT:])
+    return Failed(f"`{what}` ended with {code}: {last}")
 
 
 def _end(process: "subprocess.Popen[str]", number: int) -> None:
