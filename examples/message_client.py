@@ -11,13 +11,16 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-# What another try may well meet no more. Anything else from 400 on is final.
+GOOD = range(200, 300)
+# What another try may well meet no more. Anything else that is not good is final; a redirection is not followed.
 AGAIN = frozenset({408, 425, 429, *range(500, 600)}) - {501, 505}
+UNREAD = 5.0  # seconds for which metadata that could not be read is not asked for again
 
 Connect = Callable[[str, float], http.client.HTTPConnection]
 """A connection to a host, which waits so many seconds at most: to connect, and for each part of an answer."""
@@ -86,12 +89,17 @@ class Sites:
 
     def now(self, seconds: float) -> Mapping[str, Any]:
         """Return what it says, or said when it could last be read; that takes so many seconds at most."""
-        with self._guard:
-            if time.monotonic() >= self._fresh_until and (found := self._read(seconds)):
-                if found["version"] >= self.known["version"]:
-                    self.known = found
-                self._fresh_until = time.monotonic() + self.known["ttl"]
-            return self.known
+        until = time.monotonic() + seconds
+        if self._guard.acquire(timeout=seconds):  # one asks for all: whoever waited for it asks no more
+            try:
+                if time.monotonic() >= self._fresh_until:
+                    found = self._read(_within(seconds, until))
+                    if found and found["version"] >= self.known["version"]:
+                        self.known = found
+                    self._fresh_until = time.monotonic() + (self.known["ttl"] if found else UNREAD)
+            finally:
+                self._guard.release()
+        return self.known
 
     def _read(self, seconds: float) -> Mapping[str, Any] | None:
         try:
@@ -128,9 +136,12 @@ class Client:
         while True:
             host, timeout = self._host_of(conversation), _within(policy.timeout, until)
             status, asked_to_wait, said = self._try(host, conversation, text, key, timeout)
-            if status and status < http.client.BAD_REQUEST:
-                self._earn()
-                return json.loads(said)
+            if status in GOOD:
+                with suppress(ValueError):
+                    found = json.loads(said)
+                    self._earn()
+                    return found
+                status, said = 0, b"an answer that is no JSON, so not the API's"
             if status and status not in AGAIN:
                 raise RefusedError(status, said)
             tries, spare = tries + 1, self._spend()

@@ -1,6 +1,6 @@
 // What a web chat's script does when its site fails: docs/clients.md. Nothing else is needed; it may be copied.
 
-// What another try may well meet no more. Anything else from 400 on is final.
+// What another try may well meet no more. Anything else from 300 on is final; a redirection is not followed.
 const AGAIN = (status) => [408, 425, 429].includes(status) || (status >= 500 && ![501, 505].includes(status));
 
 // How long and how often. Milliseconds, but for numbers of tries.
@@ -10,6 +10,17 @@ export const POLICY = {
   firstWait: 250, // at most, after the first failure; doubled after each further one
   longestWait: 4_000,
   budget: 30_000, // for a message, with everything
+  spare: 10, // retries that all messages of the page together may have ahead
+  share: 0.1, // of a retry, that each delivered message gives back: so retries add a tenth at most
+  unread: 5_000, // for which metadata that could not be read is not asked for again
+};
+
+let spare = POLICY.spare;
+
+const spend = () => {
+  const may = spare >= 1;
+  if (may) spare -= 1;
+  return may;
 };
 
 export class Refused extends Error {}
@@ -28,16 +39,22 @@ export class Sites {
 
   async now(milliseconds) {
     if (performance.now() < this.#freshUntil) return this.known;
+    let keep = POLICY.unread;
     try {
-      // No credentials and no header of our own: it stays a simple request, which needs no preflight.
-      const answer = await fetch(this.address, { credentials: "omit", signal: AbortSignal.timeout(milliseconds) });
+      const answer = await fetch(this.address, {
+        cache: "no-store", // or the browser keeps it for a TTL of its own, before ours begins
+        credentials: "omit", // with no header of our own it stays a simple request, which needs no preflight
+        signal: AbortSignal.timeout(milliseconds),
+      });
       const found = answer.ok ? await answer.json() : {};
-      if (!Object.keys(this.known).every((name) => name in found)) return this.known;
-      if (found.version >= this.known.version) this.known = found;
-      this.#freshUntil = performance.now() + 1_000 * this.known.ttl;
+      if (Object.keys(this.known).every((name) => name in found)) {
+        if (found.version >= this.known.version) this.known = found;
+        keep = 1_000 * this.known.ttl;
+      }
     } catch {
       // What was known holds until it can be read.
     }
+    this.#freshUntil = performance.now() + keep;
     return this.known;
   }
 }
@@ -62,21 +79,24 @@ export class Conversation {
 
   // Delivers a message once, however often it is tried: the key is the same in every try.
   async send(text, key = crypto.randomUUID()) {
-    const { timeout, tries, firstWait, longestWait, budget } = this.policy;
+    const { timeout, tries, firstWait, longestWait, budget, share } = this.policy;
     const until = performance.now() + budget;
     const within = () => Math.max(50, Math.min(timeout, until - performance.now()));
     for (let failed = 0; ; ) {
       const { status, retryAfter, said } = await this.#try(text, key, within());
-      if (status && status < 400) return said;
+      if (status && status < 300) {
+        spare = Math.min(spare + share, this.policy.spare);
+        return said;
+      }
       if (status && !AGAIN(status)) throw new Refused(`${status}`);
       failed += 1;
-      let asked = retryAfter;
-      if (failed % tries === 0 && (await this.#moved(within()))) {
-        failed = asked = 0; // the new site has not asked for anything
+      let [asked, may] = [retryAfter, spend()];
+      if ((failed % tries === 0 || !may) && (await this.#moved(within()))) {
+        [failed, asked, may] = [0, 0, true]; // the new site has neither failed nor asked for anything
       }
       const highest = Math.min(longestWait, firstWait * 2 ** Math.max(0, failed - 1));
       const wait = Math.max(Math.random() * highest, asked);
-      if (performance.now() + wait >= until) throw new Unreachable(key);
+      if (!may || performance.now() + wait >= until) throw new Unreachable(key);
       await sleep(wait);
     }
   }
@@ -86,13 +106,15 @@ export class Conversation {
     try {
       const answer = await fetch(`${this.scheme}//${host}/message`, {
         method: "POST",
+        redirect: "manual",
         headers: { "Content-Type": "application/json", "Idempotency-Key": key },
         body: JSON.stringify({ conversation: this.id, text }),
         signal: AbortSignal.timeout(milliseconds),
       });
       const asked = answer.headers.get("Retry-After"); // seconds, or a date
       const retryAfter = Math.max(0, 1_000 * Number(asked) || Date.parse(asked) - Date.now() || 0);
-      return { status: answer.status, retryAfter, said: answer.ok ? await answer.json() : null };
+      const status = answer.type === "opaqueredirect" ? 300 : answer.status;
+      return { status, retryAfter, said: answer.ok ? await answer.json() : null };
     } catch {
       return { status: 0, retryAfter: 0 };
     }

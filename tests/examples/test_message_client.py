@@ -1,6 +1,7 @@
 """The example client meets failures as docs/clients.md says, over real connections."""
 
 import http.client
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from examples import message_client
-from examples.message_client import Api, Client, Policy, RefusedError, UnreachableError
+from examples.message_client import Api, Client, Policy, RefusedError, Sites, UnreachableError
 from tests.examples.world import METADATA, Answer, World, world
 
 A, B = "api-a.example", "api-b.example"
@@ -100,14 +101,43 @@ def test_without_metadata_it_goes_on_where_it_was(sites: World) -> None:
     sites.answers[A] = [*[FAILS] * QUICK.tries, WELL]
     assert caller.send(conversation, "one") == {"delivered": "one"}
     assert (conversation.site, conversation.moves) == (None, 0)
+    assert len(sites.at(METADATA)) == 1, "so soon it is not asked again"
 
 
-def test_what_the_api_refuses_is_not_tried_again(sites: World) -> None:
-    sites.answers[A] = [Answer(422)]
+def test_nobody_waits_for_another_who_asks_the_metadata_longer_than_for_an_answer() -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def silent(*_: object) -> http.client.HTTPConnection:
+        asked.set()
+        over.wait()
+        raise TimeoutError
+
+    known = Sites(METADATA, silent)
+    asking = threading.Thread(target=known.now, args=(60,))
+    asking.start()
+    asked.wait()
+    assert known.now(0.05)["version"] == 0
+    assert asking.is_alive()
+    over.set()
+    asking.join()
+
+
+def test_an_answer_that_is_not_the_apis_is_as_a_failure(sites: World) -> None:
+    sites.answers[A] = [Answer(text="<p>Please log in"), WELL]
+    caller = client(sites, replace(QUICK, spare=1))
+    assert caller.send(caller.begin(), "one") == {"delivered": "one"}
+    sites.answers[A] = [Answer(text="<p>Please log in")]
+    with pytest.raises(UnreachableError, match="no JSON"):
+        caller.send(caller.begin(), "two")
+
+
+@pytest.mark.parametrize("status", [302, 422])
+def test_what_the_api_refuses_is_not_tried_again(sites: World, status: int) -> None:
+    sites.answers[A] = [Answer(status)]
     caller = client(sites)
     with pytest.raises(RefusedError) as refused:
         caller.send(caller.begin(), "one")
-    assert refused.value.status == 422
+    assert refused.value.status == status
     assert len(sites.at(A)) == 1
 
 

@@ -106,8 +106,8 @@ def place(shown: Page) -> str:
 def published(shown: Page, made: World, declared: Stack) -> Mapping[str, Any]:
     """Let the metadata's host answer with the Worker's headers; return what the Worker says."""
     (found,) = answers(shown, made, metadata.worker(declared, "us-central"), ("GET", "/failover.json"))
-    made.headers = {**found["headers"], "cache-control": "no-store"}  # the test moves sites faster than any TTL
-    return {**json.loads(found["text"]), "ttl": 0}
+    made.headers = found["headers"]
+    return {**json.loads(found["text"]), "ttl": 0}  # the test moves sites faster than any TTL; the browser may keep it
 
 
 def test_the_page_meets_a_failure_at_its_site_and_follows_a_move_with_the_same_key(
@@ -142,8 +142,16 @@ def test_the_page_meets_a_failure_at_its_site_and_follows_a_move_with_the_same_k
     keys = [each.key for each in made.at(API)]
     assert (len(keys), len(set(keys)), len(made.at(METADATA))) == (4, 1, 1)
 
-    made.answers[API] = [Answer(422)]
-    assert say(shown, "three") == "three ✗ Refused"
+    for status in (422, 302):
+        made.answers[API] = [Answer(status, {"Location": "/chat"})]
+        assert say(shown, "three") == "three ✗ Refused"
     made.answers[API], made.metadata = [*[Answer(503)] * 3, Answer()], before
     assert say(shown, "four") == "four ✓"
     assert place(shown) == "us-standby asst_2", "an older version is not believed"
+
+    made.asked.clear()
+    made.answers[API] = [Answer(503)]
+    for _ in range(5):
+        assert say(shown, "five") == "five ✗ Unreachable"
+    # Seven of the ten were taken, and three tenths given back.
+    assert len(made.at(API)) == 5 + 3, "all messages of a page share retries"

@@ -24,11 +24,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a site says; status 0: nothing for so many seconds, and then the connection ends."""
+    """What a site says, in JSON unless `text` is other; status 0: nothing for so many seconds, and then it hangs up."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    text: str = ""
 
 
 @dataclass
@@ -89,8 +90,8 @@ def world() -> Iterator[World]:
                 made.over.wait(answer.seconds)
                 self.close_connection = True
                 return
-            said = {"delivered": given["text"]}
-            self.say(answer.status, json.dumps(said), {"Access-Control-Allow-Origin": "*", **answer.headers})
+            said = answer.text or json.dumps({"delivered": given["text"]})
+            self.say(answer.status, said, {"Access-Control-Allow-Origin": "*", **answer.headers})
 
         def note(self, conversation: str | None) -> str:
             host = self.headers["Host"].partition(":")[0]
@@ -101,7 +102,7 @@ def world() -> Iterator[World]:
         def say(self, status: int, text: str, headers: Mapping[str, str]) -> None:
             body = text.encode()
             self.send_response(status)
-            for name, value in {"Cache-Control": "no-store", **headers, "Content-Length": str(len(body))}.items():
+            for name, value in {"cache-control": "no-store", **headers, "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
