@@ -13,7 +13,7 @@ and keeps them as the model has them:
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ class Database:
     """Where a database listens: libpq takes `hostaddr` for the address, and still checks that it is `host`.
 
     `sslmode` is "verify-full", or "disable" where this machine's build of that version can't serve TLS. `programs` is
-    the folder with its own programs (pg_dump ...), `environment` what they need besides one's own.
+    the folder with its own programs (pg_dump ...), `environment` what they need besides one's own. `admits` are the ids
+    of the servers that its allow list names; who plays them obeys it.
     """
 
     host: str
@@ -41,6 +42,7 @@ class Database:
     sslmode: str
     programs: Path
     environment: Mapping[str, str]
+    admits: Sequence[str]
 
 
 @dataclass(frozen=True)

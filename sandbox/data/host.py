@@ -273,4 +273,5 @@ def _database(base: _Base) -> Database:
         sslmode=cluster.sslmode,
         programs=cluster.programs.folder,
         environment=cluster.programs.environment,
+        admits=base.wanted["admits"],
     )

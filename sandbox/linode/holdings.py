@@ -1,8 +1,9 @@
 """What `sandbox.data` plays with real processes: the databases, buckets and keys of all accounts, at a glance."""
 
+import ipaddress
 from collections.abc import Iterator
 
-from sandbox.linode import databases, object_storage
+from sandbox.linode import databases, instances, object_storage
 from sandbox.model import Body, conditions
 from sandbox.store import Record, Transaction
 
@@ -36,10 +37,17 @@ def _database(tx: Transaction, record: Record, wrong: dict[str, list[str]]) -> B
         "credentials": record.private["credentials"],
         "name": databases.DATABASE,
         "authority": databases.authority(record),
+        # The servers that its allow list names.
+        "admits": [each.id for each in tx.everyones(instances.NAME) if _is_admitted(each, body["allow_list"])],
         "source": str(fork["source"]) if fork else None,
         # By this machine's clock, in seconds since 1970.
         "restored_to": record.private.get("restored_to", 0.0),
     }
+
+
+def _is_admitted(instance: Record, allowed: list[str]) -> bool:
+    networks = [ipaddress.ip_network(each) for each in allowed]
+    return any(ipaddress.ip_address(each) in network for each in instance.body["ipv4"] for network in networks)
 
 
 def _host(buckets: list[Record], keys: list[Record], down: list[str]) -> Body:

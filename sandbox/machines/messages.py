@@ -42,7 +42,8 @@ class Messages:
             return None
 
     async def _add(self, key: str, text: str) -> int | None:
-        connection = self._connection = self._connection or await self._connect()
+        at = self._reached()
+        connection = self._connection = self._connection or await self._connect(at)
         try:
             found = await connection.execute(_ADDED, (key, text))
         except psycopg.errors.UndefinedTable:
@@ -52,12 +53,17 @@ class Messages:
         row = await found.fetchone()
         return int(row[0]) if row else None
 
-    async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        said = self._environment
+    def _reached(self) -> data.Database:
+        """Where the database is that lets this server in; asked each time, as an open connection is cut off too."""
         held = data.status(self._root.parents[2])
-        at = next((each for each in held.databases.values() if each.host == said["PGHOST"]), None) if held else None
-        if at is None:
-            raise psycopg.OperationalError("no such database runs")
+        databases = held.databases.values() if held else ()
+        at = next((each for each in databases if each.host == self._environment["PGHOST"]), None)
+        if at is None or self._root.parent.name not in at.admits:
+            raise psycopg.OperationalError("no such database runs, or it does not let this server in")
+        return at
+
+    async def _connect(self, at: data.Database) -> psycopg.AsyncConnection[Any]:
+        said = self._environment
         return await psycopg.AsyncConnection.connect(
             host=said["PGHOST"],
             hostaddr=at.hostaddr,

@@ -30,10 +30,18 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fleet, Hold
     )
     for label in ("api-1", "api-2"):
         fleet.add(label, database=given)
+    admit(fleet, held, "api-1", "api-2")
     fleet.add("bots-1")
     fleet.play()
     yield fleet, held
     held.close()
+
+
+def admit(fleet: Fleet, held: Holdings, *labels: str) -> None:
+    """Have the database's allow list name these servers alone."""
+    allowed = [fleet.instances[each]["ipv4"][0] for each in labels]
+    held.ask("PUT", f"/databases/postgresql/instances/{held.databases['main']}", {"allow_list": allowed})
+    held.play()
 
 
 def _post(fleet: Fleet, label: str, text: str, key: str | None = "k") -> tuple[int, dict[str, object]]:
@@ -52,6 +60,16 @@ def test_a_message_is_one_row_however_often_it_comes(kept: tuple[Fleet, Holdings
     assert held.says("main", "SELECT text FROM messages ORDER BY id") == ["olá", "another"]
     assert _post(fleet, "api-1", "without a key", None)[0] == 400
     assert held.says("main", "SELECT count(*) FROM messages") == [2]
+
+
+def test_a_database_takes_nothing_from_a_server_that_its_allow_list_does_not_name(kept: tuple[Fleet, Holdings]) -> None:
+    fleet, held = kept
+    assert _post(fleet, "api-1", "named", "named")[0] == 200
+    admit(fleet, held, "api-2")
+    assert [_post(fleet, label, "shut out", label)[0] for label in ("api-1", "api-2")] == [503, 200]
+    assert held.says("main", "SELECT key FROM messages WHERE text = 'shut out'") == ["api-2"]
+    admit(fleet, held, "api-1", "api-2")
+    assert _post(fleet, "api-1", "named again", "again")[0] == 200
 
 
 def test_what_is_not_committed_is_no_success(kept: tuple[Fleet, Holdings]) -> None:
