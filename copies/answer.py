@@ -18,7 +18,9 @@ def run(config_: config.Config, wanted: argparse.Namespace, say: Say) -> dict[st
     del say
     parameters = config.database(wanted.database) if wanted.database else config_.database
     try:
-        with psycopg.connect(make_conninfo(**{**parameters, "connect_timeout": str(PATIENCE)})) as connection:
+        with psycopg.connect(
+            make_conninfo(**config.connecting({**parameters, "connect_timeout": str(PATIENCE)}))
+        ) as connection:
             connection.execute("select")
     except psycopg.OperationalError as error:
         return {"reason": " ".join(str(error).split())}

@@ -40,7 +40,7 @@ alter schema public owner to pg_database_owner;
 def run(config_: config.Config, wanted: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Empty the database that a file leads to; return who else owned anything in it."""
     del config_
-    with psycopg.connect(make_conninfo(**config.database(wanted.database))) as connection:
+    with psycopg.connect(make_conninfo(**config.connecting(config.database(wanted.database)))) as connection:
         connection.execute(_END_OTHERS)
         others = connection.execute(_OTHERS, [False]).fetchall()
         for owner, is_ours in others:

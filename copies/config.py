@@ -28,6 +28,12 @@ VARIABLES = {
 }
 """What may be said of a database: libpq's parameters, and the environment variable of each."""
 
+NOTICES = {"keepalives_idle": "15", "keepalives_interval": "15", "tcp_user_timeout": "60000"}
+"""Parameters by which a database that goes dark is noticed in about a minute; libpq has no variables for them."""
+
+NOTICING = f"--dbname={' '.join(f'{name}={value}' for name, value in NOTICES.items())}"
+"""The option that tells them to PostgreSQL's programs, which have the database itself from their environment."""
+
 
 class ConfigError(Exception):
     """The configuration is wrong; `str()` says where and how."""
@@ -131,6 +137,11 @@ def check(parameters: Mapping[str, str], where: str) -> None:
 def variables(parameters: Mapping[str, str]) -> dict[str, str]:
     """Return the environment that makes PostgreSQL's programs connect: arguments are for everybody to read."""
     return {VARIABLES[name]: value for name, value in parameters.items()}
+
+
+def connecting(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters with which we connect to a database that may go dark meanwhile."""
+    return {**NOTICES, **parameters}
 
 
 def _json(file: Path) -> Any:

@@ -145,6 +145,7 @@ def _both(
                 "--compress=0",  # restic compresses, and finds again what it has
                 f"--snapshot={snapshot.name}",
                 "--no-password",
+                config.NOTICING,
                 # We hold its locks already: it waits only for one who waits for us.
                 f"--lock-wait-timeout={_GRANTED_WITHIN}",
             ],

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from copies import compare, evidence, listing, processes, record, roles, server
-from copies.config import Config, variables
+from copies.config import NOTICING, Config, variables
 from copies.copy import DRIFT
 from copies.listing import Copy
 from copies.repository import Repository, RepositoryError, Say
@@ -142,8 +142,8 @@ def restore(programs: Path, dump: Path, database: Mapping[str, Any], *more: str,
     Raises:
         ServerError: it can't be.
     """
-    options = ["--exit-on-error", "--no-password", f"--jobs={os.cpu_count() or 1}", f"--dbname={database['dbname']}"]
-    environment = variables({name: str(value) for name, value in database.items() if name != "dbname"})
+    options = ["--exit-on-error", "--no-password", f"--jobs={os.cpu_count() or 1}", NOTICING]
+    environment = variables({name: str(value) for name, value in database.items()})
     command: list[str | Path] = [programs / "pg_restore", *options, *more, dump]
     server.finish(processes.start(command, environment, user=user), "pg_restore")
 

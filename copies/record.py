@@ -142,7 +142,7 @@ def snapshot(database: Mapping[str, Any], settings: Mapping[str, str] | None = N
     Raises:
         psycopg.Error: as the connection does, now and later.
     """
-    with psycopg.connect(make_conninfo(**database)) as connection:
+    with psycopg.connect(make_conninfo(**config.connecting(database))) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         positions = _settled(connection, settings or {})

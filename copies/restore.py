@@ -47,7 +47,10 @@ def run(config_: Config, wanted: argparse.Namespace, say: Say) -> dict[str, Any]
             with watch.part("fetch"):
                 drill.fetch(repository, copy, folder / "dump")
             say(f"{config_.name}: restoring it into {found['into']}")
-            with watch.part("restore"), psycopg.connect(make_conninfo(**into), autocommit=True) as connection:
+            with (
+                watch.part("restore"),
+                psycopg.connect(make_conninfo(**config.connecting(into)), autocommit=True) as connection,
+            ):
                 _Restoring(connection, before, own.program("pg_restore"), folder / "dump").run(into, found)
         say(f"{config_.name}: comparing")
         with watch.part("compare"):

@@ -79,15 +79,13 @@ def room(site: Site, declared: Stack, environment: str) -> int:
     """Return the generation of a site's database that takes the data: an empty one, or the next.
 
     Raises:
-        Refused: there are two, and both hold something.
-        Failed: one does not answer.
+        Refused: there are two, and both hold something; or one does not say.
     """
     database, of = declared.environments[environment].database, declared.environments[environment].label
     known = {each["inputs"]["label"] for each in engine.resources(site.project) if each["type"] == _DATABASE}
     there = {each: labels.database(declared.label, of, each) for each in database.generations}
-    held = Contents.of(site.project, site.stack, environment) if known & {*there.values()} else None
     for generation in sorted(there, key=lambda each: each != database.serves):
-        if held is None or there[generation] not in known or contents.is_empty(held.record(generation)):
+        if there[generation] not in known or _is_empty(site, declared, environment, generation):
             return generation
     if len(there) < MOST:
         return database.serves % MAX_GENERATION + 1
@@ -96,6 +94,23 @@ def room(site: Site, declared: Stack, environment: str) -> int:
         f"{site.name}: {' and '.join(there.values())} both hold something, and nothing is ever written over: delete "
         f"{there[spare]}, which does not serve, by its name first (docs/restores.md)"
     )
+
+
+def _is_empty(site: Site, declared: Stack, environment: str, generation: int) -> bool:
+    """Whether a database holds nothing. It may be there although the site's mode says that none is.
+
+    Raises:
+        Refused: it does not say: it may be full.
+    """
+    try:  # of what the file declares: its mode may be about what is to be there, and not about what is
+        held = Contents(site.project, declared, environment, reach.program(site.project, declared))
+        return contents.is_empty(held.record(generation))
+    except (Refused, Failed) as error:
+        label = labels.database(declared.label, declared.environments[environment].label, generation)
+        raise Refused(
+            f"{site.name}: {label} is there, and does not say whether it is empty: {error.message}. Write the "
+            f"mode that the site had into its file, `{site.project.task('up')}`, and repeat it"
+        ) from None
 
 
 def bring(moved: Bringing, *, lossless: bool) -> None:

@@ -31,6 +31,7 @@ LOCK = 'exec sudo flock --nonblock "${DESTDIR-}/run/chat-tonic.lock" sh -c "echo
 _CHUNK = 2**15
 CONNECT_WITHIN = 10  # seconds
 KEEPALIVE = 15  # seconds
+DARK_AFTER = 60  # seconds without a sign of a server that was sent something
 ANSWER_WITHIN = 1800.0  # seconds without a word from a script
 
 
@@ -187,7 +188,11 @@ class Remote:
             raise Unreachable(f"no answer within {CONNECT_WITHIN} s") from None
         except (paramiko.SSHException, socket.gaierror) as error:
             raise Unreachable(str(error)) from None
-        connection.client.get_transport().set_keepalive(KEEPALIVE)
+        transport = connection.client.get_transport()
+        transport.set_keepalive(KEEPALIVE)
+        if isinstance(transport.sock, socket.socket):  # not a proxy of ~/.ssh/config
+            # What keeps it alive wants no answer, and the kernel would go on sending it for a quarter of an hour.
+            transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DARK_AFTER * 1000)
         return connection
 
 

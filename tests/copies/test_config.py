@@ -78,6 +78,7 @@ def test_what_is_wrong_is_refused_by_its_key(
 def test_every_parameter_of_a_database_is_one_of_libpqs() -> None:
     known = {each.keyword.decode(): each.envvar and each.envvar.decode() for each in pq.Conninfo.get_defaults()}
     assert config.VARIABLES.items() <= known.items()
+    assert {name: known[name] for name in config.NOTICES} == dict.fromkeys(config.NOTICES)
 
 
 def test_a_file_that_is_not_there_or_no_json_is_said(tmp_path: Path) -> None:

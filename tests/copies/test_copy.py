@@ -110,7 +110,7 @@ def test_no_secret_is_in_an_argument_list_or_in_what_is_said(place: Place) -> No
     place.proxy.answer = look
     done = place.run("copy", "--by-hand")
     assert done.code == 0
-    assert any("pg_dump --format=custom" in line for line in seen)
+    assert any("pg_dump --format=custom" in line and "tcp_user_timeout=60000" in line for line in seen)
     assert any(" backup --stdin" in line for line in seen)
     written = json.loads(place.config.read_text())
     for secret in (written["key"], written["repository"]["secret_key"], place.database["password"]):

@@ -1,6 +1,8 @@
 """The record of a database is the same for its copy, whatever the session, and another after each single change."""
 
 import json
+import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +51,15 @@ def test_a_restored_database_has_the_same_record(sample: Sample) -> None:
             database = drill._prepared(reached, taken)
             drill.restore(programs, folder / "dump", database, user=None)
             assert compare.differences(taken, record.take(database)) == []
+
+
+def test_a_database_that_goes_dark_is_noticed_in_a_minute(sample: Sample) -> None:
+    with (
+        record.snapshot(sample.database) as held,
+        socket.socket(fileno=os.dup(held._connection.fileno())) as wire,
+    ):
+        assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+        assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
 
 
 def test_the_settings_of_a_session_change_nothing(sample: Sample) -> None:

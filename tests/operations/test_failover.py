@@ -5,6 +5,7 @@ The tests are the life of one pair of stacks: each goes on where the one before 
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ from operations.failover.data import Bringing
 from operations.failover.sites import Sites
 from operations.guards import DATABASE
 from operations.project import Project
+from operations.servers import fleet, reach
+from operations.servers.remote import Remote
 from sandbox import process, store
 from sandbox.following import Control
 from tests.configuration import REMOVED, change_platform, change_stack
@@ -167,6 +170,17 @@ def test_what_can_not_move_is_refused_before_anything_is_changed(
     assert pair.failover() == before
 
 
+def test_a_server_that_goes_dark_is_noticed_in_a_minute(pair: Pair) -> None:
+    site = pair.sites().front
+    (ops,) = fleet.load(site.project, site.stack, fleet.OPS).members
+    remote = Remote(ops, reach.endpoints(site.project)(ops))
+    remote.run("true")
+    assert remote._open
+    wire = remote._open.transport.sock
+    assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+    remote.close()
+
+
 def test_what_is_brought_is_what_is_there_or_nothing_moves(pair: Pair) -> None:
     sites = pair.sites()
     moved = Bringing(sites.members[FRONT], sites.members[STANDBY], "production", 1)
@@ -212,6 +226,18 @@ def test_names_go_home_with_every_row_into_a_database_of_their_own(pair: Pair) -
     assert pair.failover().keys().isdisjoint({"active", "moving"})
     assert pair.has_no_changes()
     assert len(pair.messages()) == 2
+
+
+def test_a_database_that_the_mode_no_longer_has_keeps_what_it_holds(pair: Pair) -> None:
+    change_stack(pair.checkout.root, STANDBY, {"standby.mode": "pilot-light"})
+    site = pair.sites().members[STANDBY]
+    whole = settings.declared(pair.checkout.root, STANDBY, settings.differences(pair.checkout.root, STANDBY))
+    assert data.room(site, whole, "production") == 2
+    pair.told("/conditions", {"regions_down": ["us-ord"]})
+    with pytest.raises(Refused, match=f"{STANDBY_DATABASE} is there, and does not say whether it is empty"):
+        data.room(site, whole, "production")
+    pair.told("/conditions", {})
+    change_stack(pair.checkout.root, STANDBY, {"standby.mode": "active"})
 
 
 def test_a_move_goes_on_and_back_wherever_it_was_cut_off_and_may_be_kept(pair: Pair, exhaustive: bool) -> None:
