@@ -307,9 +307,21 @@ def _go_on(site: _Site, journal: Journal) -> None:
     else:  # a server that rebooted since a run was cut off here has started its own again
         writers.stop(site.project, site.stack, site.environment)
     site.up(yes=True)
-    writers.start(site.project, site.stack, site.environment, f"{site.task} {journal.source.option}")
+    _start(site, f"{site.task} {journal.source.option}")
     say(f"{site.name}: {site.label(journal.new)} serves, of {journal.source}")
     _say_what_is_kept(site)
+
+
+def _start(site: _Site, command: str) -> None:
+    """Start the applications with the database that serves.
+
+    Raises:
+        Failed: not all of them have it, whoever is started by now.
+    """
+    if ill := writers.start(site.project, site.stack, site.environment, command):
+        raise Failed(
+            f"{site.name}: {', '.join(ill)}: not healthy with {site.label(site.database.serves)}, as it says above"
+        )
 
 
 def _prove(site: _Site, journal: Journal, held: Contents) -> dict[str, Any]:
@@ -359,7 +371,7 @@ def _go_back(site: _Site) -> None:
         generations = [journal.old, *([journal.new] if site.has(journal.new) else [])]
         site = site.written(generations=generations, serving=journal.old, forks=None, restored=None)
     site.up(yes=site.asked.yes if journal is None else True)
-    writers.start(site.project, site.stack, site.environment, f"{site.task} --back")
+    _start(site, f"{site.task} --back")
     say(f"{site.name}: {site.label(site.database.serves)} serves")
     _say_what_is_kept(site)
 

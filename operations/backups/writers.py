@@ -1,5 +1,7 @@
 """The applications that write into a database: stopped while another takes its place, then started with that one."""
 
+from dataclasses import replace
+
 from components.settings import Stack
 from operations.console import say
 from operations.errors import Failed
@@ -9,7 +11,7 @@ from operations.servers import apply as applying
 from operations.servers import fleet as fleets
 from operations.servers.fleet import OPS, Fleet
 from operations.servers.remote import Unreachable
-from operations.servers.rolling import Roll
+from operations.servers.rolling import Roll, Work
 
 
 def stop(project: Project, stack: Stack, environment: str) -> list[str]:
@@ -32,29 +34,42 @@ def stop(project: Project, stack: Stack, environment: str) -> list[str]:
     return silent
 
 
-def start(project: Project, stack: Stack, environment: str, command: str) -> None:
+def start(project: Project, stack: Stack, environment: str, command: str) -> list[str]:
     """Give servers the database that serves now, start the applications, and wait until they are healthy.
 
-    `command` is what goes on where that fails.
+    A server that can't be reached, does not take it or is not healthy is said, and returned, and keeps no other from
+    serving. `command` is what goes on where that fails.
 
     Raises:
-        Failed: a server can't be reached, or is not healthy.
+        Failed: a role has no healthy server, or one shows another host key or lets nobody in.
     """
     fleet, endpoint = _users(project, stack, environment), reach.endpoints(project)
     groups = {group for group, _ in fleet.groups()}
     everybody = fleets.load(project, stack).of(lambda each: each.group in groups or each.place.role == OPS)
-    # Nobody serves, so nobody is missed: all at once.
+    # Nobody serves, so nobody is missed: all of a group at once, and the other groups whatever became of it.
     roll = Roll(everybody, applying.look, endpoint, len(everybody.members), rolling.patience(everybody))
-    if jobs.carry_out(project, roll, command, yes=True):
-        raise Failed(f"{project.stack}: not all servers of {environment} have the address of the database that serves")
-    applied.note(project, [group for group, _ in everybody.groups()])
-    fleet.at_once(lambda each: rolling.ask(each, endpoint(each), lambda remote: remote.run(rolling.START)))
-    if sick := Roll(fleet, lambda *_: None, endpoint, patience=rolling.patience(fleet)).sick():
+    for _, members in everybody.groups():
+        jobs.carry_out(project, replace(roll, fleet=replace(everybody, members=members)), command, yes=True)
+    ill = {label: _said(due) for label, due in roll.due().items() if due is not None}
+    able = fleet.of(lambda each: each.label not in ill)
+    able.at_once(lambda each: rolling.ask(each, endpoint(each), lambda remote: remote.run(f"{rolling.START} || true")))
+    sick = Roll(able, lambda *_: None, endpoint, patience=rolling.patience(fleet)).sick()
+    ill |= sick
+    applied.note(project, [group for group, members in everybody.groups() if not any(m.label in ill for m in members)])
+    if gone := fleet.lost(ill):
         raise Failed(
-            f"{project.stack}: not healthy with the database that serves: "
-            + "; ".join(f"{label}: {said}" for label, said in sick.items())
+            f"{project.stack}: no server of {gone} is healthy with the database that serves: "
+            + "; ".join(f"{label}: {why}" for label, why in ill.items())
         )
-    say(f"{project.stack}: {environment}: {len(fleet.members)} servers are healthy")
+    for label, why in ill.items():
+        say(f"{label}: is left as it is: {why}; once it is mended, {project.task('servers.apply')}")
+    say(f"{project.stack}: {environment}: {len(able.members) - len(sick)} servers are healthy")
+    return [*ill]
+
+
+def _said(due: Work | Unreachable) -> str:
+    """Return what is wrong with a server on which something is still due."""
+    return f"does not answer over SSH ({due})" if isinstance(due, Unreachable) else f"does not have {due.what}"
 
 
 def _users(project: Project, stack: Stack, environment: str) -> Fleet:

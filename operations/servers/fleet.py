@@ -4,7 +4,7 @@ import base64
 import gzip
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -85,6 +85,11 @@ class Fleet:
     def of(self, wanted: Callable[[Member], bool]) -> "Fleet":
         """Return the fleet of those servers only."""
         return Fleet(self.project, self.stack, self.clouds, tuple(filter(wanted, self.members)))
+
+    def lost(self, ill: Collection[str]) -> str:
+        """Return in words the groups of which every server is among some, by label; nothing where each has one left."""
+        gone = [group for group, members in self.groups() if all(member.label in ill for member in members)]
+        return ", ".join(f"{role} of {environment}" if environment else role for environment, role in gone)
 
     def only(self, label: str) -> "Fleet":
         """Return the fleet of one server."""

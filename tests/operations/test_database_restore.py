@@ -17,7 +17,9 @@ import psycopg
 import pytest
 
 from components import outfit, settings
-from operations import console, engine, sandbox
+from operations import clouds, console, engine, sandbox
+from operations.backups import writers
+from operations.errors import Failed
 from operations.guards import DATABASE
 from operations.project import Project
 from sandbox import machines, process, store
@@ -115,6 +117,13 @@ class Site:
         rows = json.loads(self.task("servers.list", "--json").output)["test"]
         return {row["server"]: row["health"] for row in rows if row["role"] == "api"}
 
+    def power(self, number: int, verb: str) -> None:
+        """Boot a server, or shut it down."""
+        objects = store.objects(process.file_of(self.folder))
+        label = f"test-int-api-g1-{number}"
+        (server,) = (each for each in objects if each.kind == "linode.instance" and each.body["label"] == label)
+        clouds.connect(self.project()).platform.post(f"/linode/instances/{server.id}/{verb}")
+
     def moment(self) -> str:
         """A time that is over, after all that was done before this call, and before all that is done after it."""
         at = sandbox.now(self.checkout.root).replace(microsecond=0) + dt.timedelta(seconds=1)
@@ -194,6 +203,22 @@ def test_going_back_the_old_one_serves_and_the_new_one_is_kept_until_it_is_delet
     change_stack(site.checkout.root, "test", {f"{DATABASE_KEY}.generations": [1]})
     site.good("up", "--yes", "--delete", NEW)
     assert site.admitted() == {OLD: 3}
+
+
+def test_a_server_that_is_off_keeps_no_other_from_serving(site: Site) -> None:
+    off, other = "test-int-api-g1-1", "test-int-api-g1-2"
+    job = site.project(), settings.load(site.checkout.root, "test"), "internal"
+    site.power(1, "shutdown")
+    assert writers.stop(*job) == [off]
+    assert writers.start(*job, "") == [off]
+    assert site.healths()[other] == "well"
+    site.power(2, "shutdown")
+    with pytest.raises(Failed, match=f"no server of api of internal is .*: {off}: .*; {other}: does not"):
+        writers.start(*job, "")
+    site.power(1, "boot")
+    site.power(2, "boot")
+    assert writers.start(*job, "") == []
+    assert site.serves(OLD)
 
 
 def test_a_copy_fills_a_new_database_wherever_the_run_was_cut_off(site: Site, exhaustive: bool) -> None:
