@@ -185,11 +185,11 @@ def go_on(project: Project, agreed: Agreed, types: Collection[str] | None = None
     """
     try:
         settle(project)
-    except Failed as failed:
+    except (Failed, Refused) as ended:
         if types is None:
             raise
         state.require_free_lock(project, say)
-        say(f"{project.stack}: what a run that was cut off left elsewhere stays unsettled: {failed.message}")
+        say(f"{project.stack}: what a run that was cut off left elsewhere stays unsettled: {ended.message}")
     seen: set[tuple[str, str]] = set()
     while found := recovery.strays(project, types):  # more than once: what is taken over may be the parent of another
         if not seen.isdisjoint((each.found.type, each.found.id) for each in found):

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import linode_api4
 import pytest
 
-from operations import engine
+from operations import engine, updates
 from operations.clouds import Found
 from operations.errors import Failed, Refused
 from operations.recovery import Stray
@@ -201,6 +202,10 @@ def test_what_exists_and_belongs_to_no_stack_is_not_made_again_and_is_taken_over
     with pytest.raises(Refused, match=r"Instance us-ops \(\d+\) is of stack:other, .* never taken over"):
         cut.go_on(Agreed(adopt=True))
     assert server["urn"] not in {each["urn"] for each in checkout.resources()}
+    with begun(checkout, server):  # what a run that was cut off left there stops whoever needs it, and nobody else
+        with pytest.raises(Refused, match=r"Instance us-ops \(\d+\) is of stack:other, .* never taken over"):
+            cut.go_on(Agreed(adopt=True))
+        updates.go_on(checkout.project(), Agreed(adopt=True), ["cloudflare:index/loadBalancer:LoadBalancer"])
     client.put(path, data={"tags": server["inputs"]["tags"]})
 
     with pytest.raises(Refused, match=r"Instance us-ops \(\d+\): exists already, and belongs to no stack; .*--adopt"):
@@ -212,6 +217,18 @@ def test_what_exists_and_belongs_to_no_stack_is_not_made_again_and_is_taken_over
     assert [event for event in checkout.events(after=last) if event.action in ("create", "delete")] == []
     assert checkout.preview().code == 0
     checkout.assert_objects_are_resources()
+
+
+@contextmanager
+def begun(checkout: Checkout, resource: dict[str, Any]) -> Iterator[None]:
+    """The state says that the making of a resource was begun, and not how it ended."""
+    project = checkout.project()
+    exported = engine.ask(project, "stack", "export")
+    pending = json.loads(exported)
+    pending["deployment"]["pending_operations"] = [{"type": "creating", "resource": {**resource, "id": ""}}]
+    engine.ask(project, "stack", "import", text=json.dumps(pending))
+    yield
+    engine.ask(project, "stack", "import", text=exported)
 
 
 def test_what_is_in_another_region_is_not_what_would_be_made() -> None:
