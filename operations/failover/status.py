@@ -101,11 +101,9 @@ class Report:
         return DOWN in (*states[0], *states[1], *map(self.state_of, self.costs))
 
     def state_of(self, each: Cost) -> str:
-        """Return the state of an environment's data: its database answers, and its last copy is not overdue."""
+        """Return the state of an environment's data: its database answers, and has a copy that is not overdue."""
         age = each.age(self.at)
-        if each.silence or (age and age > DAILY):
-            return DOWN
-        return WARNING if age is None else GOOD
+        return DOWN if each.silence or age is None or age > DAILY else GOOD
 
 
 def report(root: Path, wanted: str, *, on_sandbox: bool) -> tuple[int, list[Report]]:
@@ -255,7 +253,7 @@ def _edges(stack: Stack, opened: Clouds) -> Iterator[Edge]:
 
 
 def tell(job: Job, found: Iterable[Report]) -> None:
-    """Report what is down or overdue: an incident for each name, and for each environment's data."""
+    """Report what is down or overdue: an incident for each name, phone edge, and environment's data."""
     for each in found:
         do = f"`{job.command(f'failover.status {each.front}')}` shows all"
         incidents = [
@@ -265,8 +263,18 @@ def tell(job: Job, found: Iterable[Report]) -> None:
         ]
         incidents += [
             Incident(
+                f"edge {edge.name} {edge.edge}",
+                f"{edge.name}: edge {edge.edge} of {edge.site}: {edge.says or 'its health check fails'}",
+                f"have it answer Cloudflare's health check (docs/voice.md). {do}.",
+                "its health check is good",
+            )
+            for edge in each.edges
+            if edge.state == DOWN
+        ]
+        incidents += [
+            Incident(
                 f"data {data.environment}",
-                f"{each.front}: {data.environment}: a move to {data.to} would lose {data.lost(each.at)}",
+                f"{each.front}: {data.environment}: {_wrong(data, each.at)}",
                 f"{data.silence or data.unlisted or 'find out why no copy is made'}. {do}.",
                 "the database answers, and its last copy is of today",
             )
@@ -274,6 +282,14 @@ def tell(job: Job, found: Iterable[Report]) -> None:
             if each.state_of(data) == DOWN
         ]
         job.report(each.front, f"failover.status {each.front}", incidents)
+
+
+def _wrong(data: Cost, at: dt.datetime) -> str:
+    if data.silence:
+        return f"a move to {data.to} would lose {data.lost(at)}"
+    if data.copied is None:
+        return "no copy of its database is known"
+    return f"the last copy of its database is of {data.copied:%Y-%m-%d %H:%M} UTC"
 
 
 def data(found: Iterable[Report]) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email import message_from_bytes
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +47,17 @@ class Front:
     def names(self) -> dict[str, dict[str, Any]]:
         """What is said of each name."""
         return {row["name"]: row for row in self.status()[1]["names"]}
+
+    def told(self) -> list[str]:
+        """What a job tells that it had not told before, by the subjects."""
+        before = set(self._mails())
+        assert self.task("failover.status", "--alarm").code == 1
+        return sorted(subject for file, subject in self._mails().items() if file not in before)
+
+    def _mails(self) -> dict[Path, str]:
+        files = (self.checkout.root / sandbox.FOLDER / "alarms").glob("*/sent/*.eml")
+        subjects = {each: " ".join(message_from_bytes(each.read_bytes())["Subject"].split()) for each in files}
+        return {file: subject.removeprefix("[chat-tonic] ") for file, subject in subjects.items()}
 
     def sites(self) -> Sites:
         return Sites.read(self.checkout.root, FRONT, on_sandbox=True)
@@ -109,6 +122,14 @@ def up(front: Front) -> Front:
     return front
 
 
+def test_a_database_without_any_copy_is_seen_to_and_told(up: Front) -> None:
+    code, found = up.status()
+    (data,) = found["costs"]
+    assert (code, data["silence"], data["unlisted"], data["state"]) == (1, "", "there is none", "down")
+    assert up.told() == [f"{FRONT}: {ENVIRONMENT}: no copy of its database is known"]
+    assert up.task("backups.copy").code == 0
+
+
 def test_all_is_well_and_a_move_would_lose_nothing(up: Front) -> None:
     before = len(up.checkout.calls())
     code, found = up.status()
@@ -131,13 +152,12 @@ def test_all_is_well_and_a_move_would_lose_nothing(up: Front) -> None:
     (data,) = found["costs"]
     assert (data["environment"], data["source"], data["to"]) == (ENVIRONMENT, FRONT, OTHER)
     assert (data["silence"], data["lost"]) == ("", f"nothing: the database of {FRONT} answers")
-    assert (data["copied"], data["unlisted"], data["measured"]) == (None, "there is none", None)
+    assert (data["state"], data["unlisted"], data["measured"]) == ("good", "", None)
     asked = {argument for call in up.checkout.calls()[before:] for argument in call.arguments}
     assert asked.isdisjoint({"up", "refresh", "preview", "--refresh"})
 
 
 def test_a_copy_is_as_old_as_it_is_and_what_drills_measured_is_how_long_it_takes(up: Front) -> None:
-    assert up.task("backups.copy").code == 0
     folder = up.checkout.root / "docs" / "evidence"
     folder.mkdir(parents=True)
     incidents = [{"mode": "pilot-light", "seconds_of_the_move": each} for each in (80.0, 95.5)]
@@ -159,6 +179,7 @@ def test_a_copy_is_as_old_as_it_is_and_what_drills_measured_is_how_long_it_takes
 def test_what_is_down_ends_it_with_1_and_who_serves_instead_is_said(up: Front) -> None:
     with up.wrong(unhealthy=[up.balancer("web-chat"), up.balancer("api"), EDGES["a"]]):
         code, found = up.status()
+        told = up.told()
     assert code == 1
     rows = {row["name"]: row for row in found["names"]}
     assert (rows[CHAT]["state"], rows[CHAT]["serving"]) == ("down", [OTHER])
@@ -167,6 +188,8 @@ def test_what_is_down_ends_it_with_1_and_who_serves_instead_is_said(up: Front) -
     assert rows[API]["says"] == "no pool is healthy: it is the last resort that is asked"
     edges = {(each["name"], each["edge"]): each["state"] for each in found["edges"]}
     assert edges == {(SIP, "a"): "down", (SIP, "b"): "good"}
+    assert [each.partition(": ")[0] for each in told] == [API, "over", SIP, CHAT]
+    assert told[2].startswith(f"{SIP}: edge a of {FRONT}: ")
 
 
 def test_a_move_loses_what_is_newer_than_the_last_copy_where_the_database_is_silent(up: Front) -> None:
