@@ -26,6 +26,9 @@ from operations.failover.data import Bringing
 from operations.failover.sites import Site, Sites
 from operations.incidents import Incident
 from operations.rebuild import health
+from operations.servers import births
+from operations.servers import fleet as fleets
+from operations.servers.fleet import OPS
 from operations.updates import Agreed
 
 ACTIVE = "active"
@@ -181,6 +184,7 @@ def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
     sites = _sized(sites, moving)
     updates.settle(sites.members[to].project)  # a run that was cut off may have resized servers that the state has not
     _up(sites, to, _resized(sites.members[to]))
+    _require_born(sites, sites.members[to])
     for environment, generation in moving.databases.items():
         data.stop(sites.active, environment)
         writers.stop(sites.members[to].project, sites.members[to].stack, environment)
@@ -240,6 +244,23 @@ def _up(sites: Sites, name: str, resized: frozenset[str] = frozenset()) -> None:
     site, asked = sites.members[name], guards.Asked(replace=resized)
     if code := updates.bring_up(site.project, Agreed(yes=True, local_state=sites.local_state, asked=asked)):
         raise Failed(f"{name}: the update ended with {code}; mend what it says above")
+
+
+def _require_born(sites: Sites, to: Site) -> None:
+    """Wait until the servers of a site are born that are to serve; that takes minutes, in which the other one serves.
+
+    Raises:
+        Failed: none of a role answers in time, or one shows another host key or lets nobody in.
+    """
+    environments = {name.environment for name in sites.names()}
+    needed = fleets.load(to.project, to.stack).of(
+        lambda each: each.place.environment in environments or each.place.role == OPS
+    )
+    late = births.late(needed)
+    for label, why in late.items():
+        say(f"{label}: does not answer over SSH ({why})")
+    if gone := needed.lost(late):
+        raise Failed(f"{to.name}: no server of {gone} answers over SSH; mend that, and repeat it")
 
 
 def _chosen(sites: Sites, to: str) -> Sites:

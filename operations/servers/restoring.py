@@ -19,11 +19,12 @@ from operations.recovery import Moved
 from operations.servers import apply as applying
 from operations.servers import fleet as fleets
 from operations.servers import kept, reach, rolling
+from operations.servers.births import BORN_WITHIN
 from operations.servers.fleet import Fleet, Member
 from operations.servers.linodes import OFFLINE, Body, Exchange, Linodes
 from operations.servers.nodes import DRAIN, Nodes
 from operations.servers.remote import ScriptError, Unreachable
-from operations.servers.roll import BORN_WITHIN, Retirement
+from operations.servers.roll import Retirement
 from operations.servers.rolling import Roll
 
 BESIDE, IN_PLACE = "restore", "restore-in-place"

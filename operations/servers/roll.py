@@ -22,14 +22,13 @@ from operations.project import Project
 from operations.servers import fleet as fleets
 from operations.servers import jobs, reach, rolling
 from operations.servers.applied import Group
+from operations.servers.births import BORN_WITHIN
 from operations.servers.fleet import Member
 from operations.servers.jobs import Asked
 from operations.servers.nodes import DRAIN, Nodes
 from operations.servers.remote import Remote, Unreachable
 from operations.servers.rolling import Roll, Work
 
-# A server is born in minutes: it upgrades its packages and pulls the images first.
-BORN_WITHIN = 1200.0  # seconds
 _TASK = "servers.roll"
 
 

@@ -27,7 +27,10 @@ from toolchain.debian import Tools
 
 UP = "up"
 BIN = ".bin"  # the folder of the stand-ins, beside those of the machines: no label begins like this
-PLAYED = ("apt", "apt-cache", "apt-get", "dpkg", "dpkg-query", "podman", "reboot-due", "ss", "systemctl", "uname")
+PLAYED = (
+    *("apt", "apt-cache", "apt-get", "cloud-init", "dpkg", "dpkg-query", "podman", "reboot-due", "ss", "systemctl"),
+    "uname",
+)
 _SS_LETTERS = {"--no-header": "H", "--numeric": "n", "--tcp": "t"}
 _OFF_WITHIN = 5.0
 _ANSWERS_FOR = 0.1  # seconds from `systemctl reboot`, which does not wait for it, to the end
@@ -55,6 +58,7 @@ class _Machine:
             **packages.commands,
             **images.commands,
             **self._systemd.commands,
+            "cloud-init": self._cloud_init,
             "reboot-due": self._reboot_due,
             "ss": self._ss,
             "uname": self._uname,
@@ -139,6 +143,11 @@ class _Machine:
             pass  # who asked is gone
         finally:
             writer.close()
+
+    async def _cloud_init(self, arguments: Sequence[str]) -> Ended:
+        if [*arguments] != ["status", "--wait"]:
+            return unknown("cloud-init", arguments)
+        return Ended(output="status: done\n")  # a machine is born before it has any sessions
 
     async def _reboot_due(self, arguments: Sequence[str]) -> Ended:
         if arguments:

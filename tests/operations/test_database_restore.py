@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from operations.backups import writers
 from operations.errors import Failed
 from operations.guards import DATABASE
 from operations.project import Project
+from operations.servers import births
+from operations.servers import fleet as fleets
 from sandbox import machines, process, store
 from tests.configuration import REMOVED, change_platform, change_stack
 from tests.operations.checkout import Checkout, Ended
@@ -117,12 +120,15 @@ class Site:
         rows = json.loads(self.task("servers.list", "--json").output)["test"]
         return {row["server"]: row["health"] for row in rows if row["role"] == "api"}
 
-    def power(self, number: int, verb: str) -> None:
-        """Boot a server, or shut it down."""
+    def power(self, number: int, verb: str, after: float = 0.0) -> threading.Timer:
+        """Boot a server, or shut it down, in some seconds; return what does that."""
         objects = store.objects(process.file_of(self.folder))
         label = f"test-int-api-g1-{number}"
         (server,) = (each for each in objects if each.kind == "linode.instance" and each.body["label"] == label)
-        clouds.connect(self.project()).platform.post(f"/linode/instances/{server.id}/{verb}")
+        post = clouds.connect(self.project()).platform.post
+        timer = threading.Timer(after, post, [f"/linode/instances/{server.id}/{verb}"])
+        timer.start()
+        return timer
 
     def moment(self) -> str:
         """A time that is over, after all that was done before this call, and before all that is done after it."""
@@ -205,18 +211,20 @@ def test_going_back_the_old_one_serves_and_the_new_one_is_kept_until_it_is_delet
     assert site.admitted() == {OLD: 3}
 
 
-def test_a_server_that_is_off_keeps_no_other_from_serving(site: Site) -> None:
+def test_a_server_that_is_off_keeps_no_other_from_serving_and_one_that_is_born_is_waited_for(site: Site) -> None:
     off, other = "test-int-api-g1-1", "test-int-api-g1-2"
     job = site.project(), settings.load(site.checkout.root, "test"), "internal"
-    site.power(1, "shutdown")
+    site.power(1, "shutdown").join()
     assert writers.stop(*job) == [off]
     assert writers.start(*job, "") == [off]
     assert site.healths()[other] == "well"
-    site.power(2, "shutdown")
+    site.power(2, "shutdown").join()
     with pytest.raises(Failed, match=f"no server of api of internal is .*: {off}: .*; {other}: does not"):
         writers.start(*job, "")
-    site.power(1, "boot")
-    site.power(2, "boot")
+    booting = [site.power(number, "boot", after=1.0) for number in (1, 2)]
+    assert births.late(fleets.load(site.project(), job[1])) == {}
+    for each in booting:
+        each.join()
     assert writers.start(*job, "") == []
     assert site.serves(OLD)
 
