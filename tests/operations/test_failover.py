@@ -3,6 +3,7 @@
 The tests are the life of one pair of stacks: each goes on where the one before it ended.
 """
 
+import http.client
 import os
 import signal
 import socket
@@ -26,7 +27,7 @@ from operations.failover.data import Bringing
 from operations.failover.sites import Sites
 from operations.guards import DATABASE
 from operations.project import Project
-from operations.servers import fleet, reach
+from operations.servers import fleet, reach, rolling
 from operations.servers.remote import Remote
 from sandbox import process, store
 from sandbox.following import Control
@@ -38,6 +39,8 @@ FRONT, STANDBY = "us-central", "us-standby"
 HOME_DATABASE, NEW_HOME_DATABASE, STANDBY_DATABASE = "us-prod-db", "us-prod-db-g2", "us2-prod-db"
 HOST = "api.chat-tonic-us.example"
 ROWS = "select number from rows order by 1"
+MESSAGES = "select key from messages order by 1"
+PORT = 8080
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,12 @@ class Pair:
         sites = {identity: pool["origins"][0]["name"] for identity, pool in pools.items()}
         first = [sites[each] for each in (*balancer["default_pools"], balancer["fallback_pool"])]
         return first, {sites[identity]: pool["enabled"] for identity, pool in pools.items()}, text
+
+    def admitted(self, label: str) -> list[str]:
+        """Which addresses a database lets in."""
+        objects = store.objects(process.file_of(self.folder))
+        (found,) = (each for each in objects if each.kind == "linode.database" and each.body["label"] == label)
+        return [address.removesuffix("/32") for address in found.body["allow_list"]]
 
     def messages(self) -> list[str]:
         files = (self.folder / "alarms" / FRONT / "sent").glob("*.eml")
@@ -216,10 +225,19 @@ def test_names_move_with_the_last_copy_while_the_data_center_is_dark_and_nothing
 
 
 def test_names_go_home_with_every_row_into_a_database_of_their_own(pair: Pair) -> None:
+    """Also what a server takes in that SSH does not reach, until it is shut out."""
     pair.told("/faults", [])
     pair.told("/conditions", {})
     pair.ask(STANDBY_DATABASE, "insert into rows values (5)")
-    pair.good("failover.failback")
+    with sending(pair, STANDBY) as answers:
+        said = pair.good("failover.failback")
+    shut_out = f"{STANDBY_DATABASE} lets nobody in any more but the ops server: us2-prod-api-g1-1 could not be stopped"
+    assert said.count(shut_out) == 1
+    assert pair.admitted(STANDBY_DATABASE) == [engine.outputs(pair.project(STANDBY))["ops"]]
+    taken = {key for key, status in answers.items() if status == 200}
+    assert (bool(taken), [*answers.values()][-1]) == (True, 503)
+    assert taken <= {*pair.ask(NEW_HOME_DATABASE, MESSAGES)}
+    assert pair.ask(NEW_HOME_DATABASE, MESSAGES) == pair.ask(STANDBY_DATABASE, MESSAGES)
     assert pair.ask(NEW_HOME_DATABASE, ROWS) == [1, 2, 3, 5]
     assert pair.ask(HOME_DATABASE, ROWS) == [1, 2, 3, 4]
     assert pair.served() == ([FRONT, FRONT], {FRONT: True, STANDBY: False}, '"v=3 active=us-central ttl=60"')
@@ -291,3 +309,31 @@ def writing(pair: Pair, label: str) -> Iterator[None]:
         finally:
             over.set()
             writer.join()
+
+
+@contextmanager
+def sending(pair: Pair, stack: str) -> Iterator[dict[str, int]]:
+    """Somebody sends messages to a server that serves on, and that SSH does not reach; how each was answered."""
+    site = pair.sites().members[stack]
+    (member,) = fleet.load(site.project, site.stack).of(lambda each: each.place.role == "api").members
+    endpoint = reach.endpoints(site.project)(member)
+    answers: dict[str, int] = {}
+    over = threading.Event()
+
+    def send() -> None:
+        while not over.wait(0.1):
+            key, application = str(time.time()), http.client.HTTPConnection(endpoint.host, PORT, timeout=30)
+            application.request("POST", "/message", b"", {"Idempotency-Key": key})
+            answers[key] = application.getresponse().status
+            application.close()
+
+    sender = threading.Thread(target=send)
+    with rolling.connected(member, endpoint) as remote:
+        remote.run(f"{rolling.START}\nsystemctl stop ssh.service")  # what is connected stays so
+        sender.start()
+        try:
+            yield answers
+        finally:
+            over.set()
+            sender.join()
+            remote.run("systemctl start ssh.service")
