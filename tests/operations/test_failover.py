@@ -224,6 +224,23 @@ def test_names_move_with_the_last_copy_while_the_data_center_is_dark_and_nothing
     assert pair.messages() == ["[chat-tonic] us-central: us-standby serves the stateful names, and not us-central"]
 
 
+def test_nothing_goes_home_while_somebody_writes_where_the_names_are(pair: Pair, exhaustive: bool) -> None:
+    if not exhaustive:
+        pytest.skip("what compares the two is always asked, by itself")
+    pair.told("/faults", [])
+    pair.told("/conditions", {})
+    before = pair.served()
+    with writing(pair, STANDBY_DATABASE):
+        ended = pair.task("failover.failback", "--yes")
+    said = f"{NEW_HOME_DATABASE} does not hold what {STANDBY_DATABASE} does: tables: public.rows"
+    assert (ended.code, said in ended.errors) == (1, True), ended.errors
+    assert "Somebody writes there: find out who, and repeat it" in ended.errors
+    assert pair.served() == before
+    assert {"active": STANDBY, "version": 2}.items() <= pair.failover().items()
+    assert pair.failover()["moving"]["to"] == FRONT
+    pair.ask(STANDBY_DATABASE, "delete from rows where number = 6")  # the next one goes on
+
+
 def test_names_go_home_with_every_row_into_a_database_of_their_own(pair: Pair) -> None:
     """Also what a server takes in that SSH does not reach, until it is shut out."""
     pair.told("/faults", [])
