@@ -296,11 +296,23 @@ def test_a_move_goes_on_and_back_wherever_it_was_cut_off_and_may_be_kept(pair: P
     assert pair.has_no_changes()
 
     pair.ask(NEW_HOME_DATABASE, "insert into rows values (7)")
-    for when in (pair.wrote(FRONT, "active:"), pair.ran("up", FRONT)):
+    chosen, section = pair.wrote(FRONT, "active:"), pair.failover()
+    pair.cut(chosen, "failover.engage")
+    pair.good("failover.engage", "--back")
+    # What clients may have been told already they are told anew.
+    assert pair.failover() == {**section, "version": section["version"] + 2}
+    assert pair.served() == (*before[:2], '"v=5 active=us-central ttl=60"')
+    with sending(pair, FRONT) as answers:
+        time.sleep(1)
+    assert 200 in answers.values()
+    assert pair.has_no_changes()
+
+    for when in (chosen, pair.ran("up", FRONT)):
         pair.cut(when, "failover.engage")
     pair.good("failover.engage")
-    assert pair.ask(f"{STANDBY_DATABASE}-g2", ROWS) == pair.ask(NEW_HOME_DATABASE, ROWS)
     assert pair.task("failover.engage", "--back", "--yes").code == 2
+    for asked in (ROWS, MESSAGES):
+        assert pair.ask(f"{STANDBY_DATABASE}-g2", asked) == pair.ask(NEW_HOME_DATABASE, asked)
     pair.good("failover.keep")
     assert pair.failover()["home"] == STANDBY
     assert pair.served()[0] == [STANDBY, STANDBY]
