@@ -385,6 +385,11 @@ class Failover(Model):
     active: StackName | None = Field(
         default=None, description="site that serves the stateful names, set by a move; without it, 'home'"
     )
+    since: Moment | None = Field(
+        default=None,
+        description="from when 'active' serves the stateful names, in UTC, set by a move: copies of its database that "
+        "are older are of another time",
+    )
     moving: Moving | None = Field(default=None, description="the move that is under way, if one is")
     weight: Weight = Field(default=50, description="this site's share of what all sites serve")
     identifiers: dict[StackName, dict[Name, Annotated[str, Field(min_length=1, max_length=200)]]] = Field(

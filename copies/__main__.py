@@ -97,6 +97,11 @@ COMMANDS: dict[str, tuple[Command, str, dict[str, Any]]] = {
         "empty a database that a copy was not restored into to the end",
         {"--database": {**FILE, "required": True}},
     ),
+    "end-others": (
+        elsewhere("end"),
+        "end all other sessions of a database",
+        {"--database": {**FILE, "required": True}},
+    ),
     "pull": (
         elsewhere("pull"),
         "bring the newest copy of another repository, or one of it",

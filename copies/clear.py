@@ -7,14 +7,9 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from copies import config
+from copies import config, end
 from copies.repository import Say
 
-# Whoever was cut off may still be at it.
-_END_OTHERS = """\
-select pg_terminate_backend(pid) from pg_stat_activity
-where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
-"""
 _OWNED = """\
 from pg_shdepend join pg_roles as role on refclassid = 'pg_authid'::regclass and refobjid = role.oid and deptype = 'o',
     pg_identify_object(classid, objid, 0)
@@ -41,7 +36,7 @@ def run(config_: config.Config, wanted: argparse.Namespace, say: Say) -> dict[st
     """Empty the database that a file leads to; return who else owned anything in it."""
     del config_
     with psycopg.connect(make_conninfo(**config.connecting(config.database(wanted.database)))) as connection:
-        connection.execute(_END_OTHERS)
+        connection.execute(end.OTHERS)  # whoever was cut off may still be at it
         others = connection.execute(_OTHERS, [False]).fetchall()
         for owner, is_ours in others:
             say(f"dropping what {owner} owns")

@@ -98,6 +98,14 @@ class Contents:
         """
         self._answer("clear", "--database", self._private(generation))
 
+    def end_others(self, generation: int) -> None:
+        """End all other sessions of a database.
+
+        Raises:
+            Failed: it does not answer.
+        """
+        self._answer("end-others", "--database", self._private(generation))
+
     def differences(self, generation: int, record: Mapping[str, Any]) -> list[str]:
         """Return in words, after the section of the record, where a database is not as that says.
 
@@ -141,9 +149,14 @@ class Contents:
         }
 
 
-def past(copies: Iterable[Mapping[str, Any]], now: dt.datetime) -> list[Mapping[str, Any]]:
-    """Return the copies but those of a time to come: a clock was wrong, or somebody would have them be the newest."""
-    return [each for each in copies if taken(each) <= now + DRIFT]
+def past(
+    copies: Iterable[Mapping[str, Any]], now: dt.datetime, since: dt.datetime | None = None
+) -> list[Mapping[str, Any]]:
+    """Return the copies but those of a time to come: a clock was wrong, or somebody would have them be the newest.
+
+    With `since`, those of before are left out too: they are of another site's time.
+    """
+    return [each for each in copies if taken(each) <= now + DRIFT and (since is None or taken(each) >= since)]
 
 
 def taken(copy: Mapping[str, Any]) -> dt.datetime:

@@ -18,6 +18,9 @@ from operations.failover.sites import Site, Sites
 FAILOVER, REBUILD = "failover", "rebuild"
 """Kinds of evidence that say how long a move takes, the nearer to it first."""
 
+NO_COPY_SINCE = "there is none since it serves"
+"""What is said where the copies were listed, and are of a time when the site did not serve, if there are any."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -75,7 +78,7 @@ def costs(sites: Sites, to: Site) -> Iterator[Cost]:
     """Yield what a move to a site would cost now, by environment. Whatever does not answer is said."""
     source, known = sites.active, measured(sites, to)
     for environment in sites.environments():
-        copied, unlisted = _newest(source, to, environment)
+        copied, unlisted = _newest(source, to, environment, sites.since)
         silence = _silence(source, environment)
         yield Cost(environment, source.name, to.name, silence, copied, unlisted, known)
 
@@ -122,8 +125,8 @@ def _silence(site: Site, environment: str) -> str:
     return held.silence(site.stack.environments[environment].database.serves)
 
 
-def _newest(source: Site, to: Site, environment: str) -> tuple[dt.datetime | None, str]:
-    """Return when the newest copy of a site's database was taken; or why none is known.
+def _newest(source: Site, to: Site, environment: str, since: dt.datetime | None) -> tuple[dt.datetime | None, str]:
+    """Return when the newest copy of a site's database was taken, of since it serves; or why none is known.
 
     The bucket is elsewhere, so who lists it is first the site's own ops server, then the other's, then this machine.
     """
@@ -141,9 +144,9 @@ def _newest(source: Site, to: Site, environment: str) -> tuple[dt.datetime | Non
     why = []
     for program in (own, elsewhere, here):
         try:
-            known = past(Contents(source.project, source.stack, environment, program()).copies(), now())
+            known = past(Contents(source.project, source.stack, environment, program()).copies(), now(), since)
         except (Refused, Failed) as error:
             why.append(str(error.message))
         else:
-            return (taken(known[0]), "") if known else (None, "there is none")
+            return (taken(known[0]), "") if known else (None, NO_COPY_SINCE if since else "there is none")
     return None, "; ".join(why)

@@ -31,7 +31,8 @@ MOST = 2
 class Bringing:
     """One environment's data on its way: from the site that serves to a database, by generation, of another one.
 
-    `last_copy`: the last copy is brought, also where the database answers.
+    `last_copy`: the last copy is brought, also where the database answers. `since` is from when the source serves: its
+    copies of before are not of what customers have there.
     """
 
     source: Site
@@ -39,6 +40,7 @@ class Bringing:
     environment: str
     generation: int
     last_copy: bool = False
+    since: dt.datetime | None = None
 
     @property
     def name(self) -> str:
@@ -143,29 +145,41 @@ def bring(moved: Bringing, *, lossless: bool) -> None:
         _require_same(moved, held, theirs.record(moved.serves))
 
 
-def stop(site: Site, environment: str) -> None:
-    """Stop whoever writes at a site, as far as it can be reached; its database lets in nobody whom it can't.
+def stop(moved: Bringing, *, lossless: bool) -> None:
+    """Stop whoever writes at the source, as far as it can be reached; its database lets in nobody any more.
+
+    Also where all were stopped: a server that reboots starts its applications by itself, and customers' requests may
+    reach servers that we don't. `lossless`: nothing less than all of it will do.
 
     Raises:
-        Failed: somebody may go on writing into a database that answers.
+        Failed: somebody may go on writing into a database of which nothing is given up.
     """
+    source, name = moved.source, f"{moved.source.name}: {moved.environment}"
     try:
-        silent = writers.stop(site.project, site.stack, environment)
+        silent = writers.stop(source.project, source.stack, moved.environment)
     except (Refused, Failed) as error:
         silent = [str(error.message)]
-    held = _reached(site, environment)
-    serves = site.stack.environments[environment].database.serves
-    label = _label(site, environment)
-    if not silent or held is None or held.silence(serves):
-        for each in silent:
-            say(f"{site.name}: {environment}: {each} could not be stopped, and {label} does not answer either")
-        return
-    rebuilt.let_in(site.project, label, [f"{engine.outputs(site.project)['ops']}/32"])
-    say(f"{site.name}: {label} lets nobody in any more but the ops server: {', '.join(silent)} could not be stopped")
+    left = f": {', '.join(silent)} could not be stopped" if silent else ""
+    theirs = _answering(moved)
+    try:
+        ops = f"{engine.outputs(source.project)['ops']}/32"
+        rebuilt.let_in(source.project, moved.old, [ops], wait=theirs is not None)
+        if theirs:
+            theirs.end_others(moved.serves)  # who is in already may stay in
+    except (Refused, Failed) as error:
+        if silent and (lossless or (theirs and not moved.last_copy)):
+            raise Failed(
+                f"{name}: {', '.join(silent)} could not be stopped, and {moved.old} can't be closed either: "
+                f"{error.message}. Somebody may go on writing: repeat it"
+                + ("" if lossless else ", or say --last-copy, and what was written since that is lost")
+            ) from None
+        say(f"{name}: {moved.old} could not be closed: {error.message}{left}")
+    else:
+        say(f"{name}: {moved.old} lets nobody in any more but the ops server{left}")
 
 
 def open_again(site: Site, environment: str) -> None:
-    """Have a site's database let in again whom its stack lets in, whatever `stop` did.
+    """Have a site's database let in whom its stack lets in: it may have been a source that `stop` closed.
 
     Raises:
         Failed: Linode refuses it, or does not answer; or the state has no such database.
@@ -218,12 +232,25 @@ def _copied(moved: Bringing, theirs: Contents) -> Mapping[str, Any]:
 
 def _last(moved: Bringing, held: Contents) -> Mapping[str, Any]:
     """Return the last copy of the source."""
-    known = contents.past(held.copies(), dt.datetime.now(dt.UTC))  # the clock by which copies are made
+    known = contents.past(held.copies(), dt.datetime.now(dt.UTC), moved.since)  # the clock by which copies are made
     if not known:
+        if moved.since:
+            raise Refused(no_copy(moved.source, moved.to, moved.environment))
         raise Refused(f"{moved.name}: there is no copy of {moved.old}")
     taken = contents.taken(known[0])
     say(f"{moved.name}: what was written since the copy {known[0]['id']} of {taken:{SHOWN}} is LOST")
     return known[0]
+
+
+def no_copy(source: Site, to: Site, environment: str) -> str:
+    """Return what to do where the database that serves, since a move, has no copy of its own."""
+    restore, keep = to.project.task("backups.restore"), to.project.task("failover.keep")
+    return (
+        f"{source.name}: {environment}: there is no copy of {_label(source, environment)} since it serves, and older "
+        f"ones are of another time. What {to.name} had before remains: write `active: {to.name}` into the section "
+        f"'failover' of the front's file, and take 'moving' and 'since' out of it; `{restore} --environment "
+        f"{environment} --copy ID` with its own last copy; `{keep}` (docs/failover.md)"
+    )
 
 
 def _require_same(moved: Bringing, held: Contents, record: Mapping[str, Any]) -> None:

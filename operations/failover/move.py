@@ -113,6 +113,11 @@ def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
             f"{source.name}: its database does not answer, and every row of it is wanted: {'; '.join(silent)}. "
             f"`{_task(sites, to, Asked())}` moves with the last copy of it"
         )
+    empty = [
+        each.environment for each in costs if (each.silence or asked.last_copy) and each.unlisted == cost.NO_COPY_SINCE
+    ]
+    if empty:
+        raise Refused("\n".join(data.no_copy(source, to, each) for each in empty))
     new = {each: labels.database(whole.label, whole.environments[each].label, filled[each]) for each in filled}
     console.show(_plan(sites, to, asked, new, costs))
     if not asked.yes and not console.agrees(f"{sites.front.name}: move the stateful names to {to.name}?"):
@@ -141,7 +146,9 @@ def _plan(sites: Sites, to: Site, asked: Asked, new: Mapping[str, str], costs: S
         off = "servers of stateful roles that get another plan are powered off for that"
         shown.add_row("up to size", f"{to.name} is '{to.stack.standby.mode}', and becomes '{ACTIVE}'; {off}")
     for environment, label in new.items():
-        shown.add_row("stopped", f"the applications of {environment} at {source.name} that use the database")
+        shown.add_row(
+            "stopped", f"the applications of {environment} at {source.name} that use the database; it is closed"
+        )
         shown.add_row("data", f"{label} gets what {source.name} has, compared table by table")
     for name in sites.names():
         if name.stateful:
@@ -166,7 +173,8 @@ def _go_on(sites: Sites, moving: Moving, asked: Asked) -> Sites:
         sites = _chosen(sites, moving.to)
     front.update(sites.front, with_others=asked.with_other_changes)
     say(f"{sites.front.name}: {moving.to} serves the stateful names")
-    return sites.written(moving=None)
+    # A copy of its own is made after this; what its bucket has of before is what it held as a standby, or long ago.
+    return sites.written(moving=None, since=labels.moment(cost.now()))
 
 
 def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
@@ -186,15 +194,16 @@ def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
     _up(sites, to, _resized(sites.members[to]))
     _require_born(sites, sites.members[to])
     for environment, generation in moving.databases.items():
-        data.stop(sites.active, environment)
+        bringing = Bringing(sites.active, sites.members[to], environment, generation, asked.last_copy, sites.since)
+        data.stop(bringing, lossless=asked.lossless)
         writers.stop(sites.members[to].project, sites.members[to].stack, environment)
-        bringing = Bringing(sites.active, sites.members[to], environment, generation, asked.last_copy)
         data.bring(bringing, lossless=asked.lossless)
         if sites.members[to].stack.environments[environment].database.serves != generation:
             place = ("environments", environment, "database")
             sites = sites.said_of(sites.members[to], place, {"serving": generation})
             _up(sites, to)
         site = sites.members[to]
+        data.open_again(site, environment)
         writers.start(site.project, site.stack, environment, _task(sites, site, asked))
     site = sites.members[to]
     proved = [(name.environment, name.role) for name in sites.names() if name.environment in site.stack.environments]
@@ -321,6 +330,7 @@ def _cleared(sites: Sites, moving: Moving) -> None:
             writers.stop(site.project, site.stack, environment)
             if held := Contents.of(site.project, site.stack, environment):
                 held.clear(generation)
+            data.open_again(site, environment)
             writers.start(site.project, site.stack, environment, site.project.task("servers.apply"))
     except Exit as error:
         say(f"{site.name}: it is not as it was before the move: {error.message}; `{site.project.task('up')}`")

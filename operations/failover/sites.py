@@ -3,12 +3,13 @@
 The journal is the front's stack file: its section `failover` says which site is active, and which move is under way.
 """
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components import settings
+from components import labels, settings
 from components.settings import STACK_KEY, Stack
 from components.topology import Failover, Moving
 from operations import edits, engine, runs, stacks
@@ -92,6 +93,11 @@ class Sites:
     def moving(self) -> Moving | None:
         """The move that is under way, if one is."""
         return self.failover.moving
+
+    @property
+    def since(self) -> dt.datetime | None:
+        """From when the active site serves: its copies of before are of other data. None where nothing moved yet."""
+        return labels.moment_of(self.failover.since) if self.failover.since else None
 
     def names(self) -> Iterator[Name]:
         """Yield every name that the front balances over sites."""

@@ -66,8 +66,8 @@ def _label(held: Contents, generation: int) -> str:
     return labels.database(held.stack.label, held.stack.environments[held.environment].label, generation)
 
 
-def let_in(project: Project, label: str, addresses: Sequence[str]) -> None:
-    """Let exactly these addresses reach a database, and wait until that is so.
+def let_in(project: Project, label: str, addresses: Sequence[str], *, wait: bool = True) -> None:
+    """Let exactly these addresses reach a database, and wait until that is so, where that is wanted.
 
     Raises:
         Failed: Linode refuses it, or does not answer.
@@ -78,9 +78,10 @@ def let_in(project: Project, label: str, addresses: Sequence[str]) -> None:
         if not found:
             raise Failed(f"{project.stack}: {label} is not there")
         one = f"{path}/{found[0]['id']}"
-        client.put(one, data={"allow_list": [*addresses]})
+        if {*found[0]["allow_list"]} != {*addresses}:
+            client.put(one, data={"allow_list": [*addresses]})
         until = time.monotonic() + PATIENCE[project.sandbox]
-        while (status := client.get(one)["status"]) != "active":
+        while wait and (status := client.get(one)["status"]) != "active":
             if time.monotonic() > until:
                 raise Failed(f"{project.stack}: {label} is '{status}' still, and not active")
             time.sleep(ASKS[project.sandbox])

@@ -3,6 +3,7 @@
 The tests are the life of one pair of stacks: each goes on where the one before it ended.
 """
 
+import datetime as dt
 import http.client
 import os
 import signal
@@ -10,8 +11,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from components import outfit, settings
+from components import labels, outfit, settings
 from operations import console, engine, sandbox
 from operations.errors import Failed, Refused
-from operations.failover import data, front
+from operations.failover import cost, data, front
 from operations.failover.data import Bringing
 from operations.failover.sites import Sites
 from operations.guards import DATABASE
@@ -246,11 +247,15 @@ def test_names_go_home_with_every_row_into_a_database_of_their_own(pair: Pair) -
     pair.told("/faults", [])
     pair.told("/conditions", {})
     pair.ask(STANDBY_DATABASE, "insert into rows values (5)")
-    with sending(pair, STANDBY) as answers:
-        said = pair.good("failover.failback")
+    with pair.connected(STANDBY_DATABASE) as left_open:
+        with sending(pair, STANDBY) as answers:
+            said = pair.good("failover.failback")
+        with pytest.raises(psycopg.OperationalError):
+            left_open.execute("select")
     shut_out = f"{STANDBY_DATABASE} lets nobody in any more but the ops server: us2-prod-api-g1-1 could not be stopped"
     assert said.count(shut_out) == 1
     assert pair.admitted(STANDBY_DATABASE) == [engine.outputs(pair.project(STANDBY))["ops"]]
+    assert [len(pair.admitted(label)) for label in (HOME_DATABASE, NEW_HOME_DATABASE)] == [1, 2]
     taken = {key for key, status in answers.items() if status == 200}
     assert (bool(taken), [*answers.values()][-1]) == (True, 503)
     assert taken <= {*pair.ask(NEW_HOME_DATABASE, MESSAGES)}
@@ -273,6 +278,40 @@ def test_a_database_that_the_mode_no_longer_has_keeps_what_it_holds(pair: Pair) 
         data.room(site, whole, "production")
     pair.told("/conditions", {})
     change_stack(pair.checkout.root, STANDBY, {"standby.mode": "active"})
+
+
+def test_copies_of_before_a_site_served_count_no_more(pair: Pair) -> None:
+    sites = pair.sites()
+    primary, standby = sites.members[FRONT], sites.members[STANDBY]
+    (known,) = cost.costs(sites, standby)
+    assert sites.since
+    assert known.copied
+    assert known.copied >= sites.since
+    later = known.copied + dt.timedelta(hours=1)
+    (known,) = cost.costs(
+        replace(sites, failover=sites.failover.model_copy(update={"since": labels.moment(later)})), standby
+    )
+    assert (known.copied, known.unlisted) == (None, "there is none since it serves")
+    with pytest.raises(Refused, match="What us-standby had before remains: write `active: us-standby`"):
+        data.bring(Bringing(primary, standby, "production", 2, last_copy=True, since=later), lossless=False)
+
+
+def test_a_database_is_closed_whatever_of_its_site_answers_or_nothing_of_it_is_given_up(pair: Pair) -> None:
+    sites = pair.sites()
+    home = sites.members[FRONT]
+    moved = Bringing(home, sites.members[STANDBY], "production", 1)
+    pair.told("/conditions", {"regions_down": ["us-central"]})
+    data.stop(moved, lossless=True)
+    assert len(pair.admitted(moved.old)) == 1
+    data.open_again(home, "production")
+    assert len(pair.admitted(moved.old)) == 2
+    pair.told("/faults", [{"what": "error", "where": "PUT /v4/*", "status": 503}])
+    with pytest.raises(Failed, match=f"could not be stopped, and {moved.old} can't be closed either"):
+        data.stop(moved, lossless=True)
+    data.stop(moved, lossless=False)
+    assert len(pair.admitted(moved.old)) == 2
+    pair.told("/faults", [])
+    pair.told("/conditions", {})
 
 
 def test_a_move_goes_on_and_back_wherever_it_was_cut_off_and_may_be_kept(pair: Pair, exhaustive: bool) -> None:
@@ -323,21 +362,22 @@ def test_a_move_goes_on_and_back_wherever_it_was_cut_off_and_may_be_kept(pair: P
 
 @contextmanager
 def writing(pair: Pair, label: str) -> Iterator[None]:
-    """Somebody whom nobody stops writes into a database."""
+    """Somebody whom nobody stops writes into a database, and connects again where he is cut off."""
     over = threading.Event()
 
-    def write(connection: "psycopg.Connection[Any]") -> None:
-        while not over.wait(0.1):
-            connection.execute("insert into rows values (6)")
+    def write() -> None:
+        while not over.is_set():
+            with suppress(psycopg.OperationalError), pair.connected(label) as connection:
+                while not over.wait(0.1):
+                    connection.execute("insert into rows values (6)")
 
-    with pair.connected(label) as connection:
-        writer = threading.Thread(target=write, args=[connection])
-        writer.start()
-        try:
-            yield
-        finally:
-            over.set()
-            writer.join()
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join()
 
 
 @contextmanager
