@@ -361,6 +361,7 @@ class Moving(Model):
         description="by environment, the generation of that site's database which takes the data"
     )
     since: Moment = Field(description="when it began, in UTC: 2026-11-22t18.00.00z")
+    lossless: bool = Field(default=False, description="whether it is a failback: with every row, or not at all")
 
 
 class Failover(Model):

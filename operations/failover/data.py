@@ -131,7 +131,7 @@ def bring(moved: Bringing, *, lossless: bool) -> None:
     if theirs is None and lossless:
         raise Refused(
             f"{moved.name}: {moved.old} does not answer, and every row of it is wanted; "
-            f"`{source.project.task('failover.engage')} --to {to.name}` moves with the last copy of it"
+            f"`{source.project.task('failover.engage')} --to {to.name} --last-copy` moves with the last one of it"
         )
     copy = _copied(moved, theirs) if theirs else _last(moved, held)
 

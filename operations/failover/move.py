@@ -70,13 +70,16 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
         front.planned(sites.front, with_others=asked.with_other_changes)  # before anything is begun
         moving = _begun(sites, to, asked)
     elif moving.to != to.name:
-        under_way = _task(sites, sites.members[moving.to], replace(asked, lossless=False))
+        under_way = _task(sites, sites.members[moving.to], replace(asked, lossless=moving.lossless))
         raise Refused(
             f"{sites.front.name}: a move to {moving.to} is under way; `{under_way}` goes on with it, "
             f"`{under_way} --back` goes back"
         )
     else:
         say(f"{sites.front.name}: going on with the move to {to.name}, which began {moving.since}")
+        if moving.lossless and asked.last_copy and sites.active.name == moving.source:
+            moving = _given_up(sites, to, moving, asked)
+    asked = replace(asked, lossless=asked.lossless or moving.lossless)
     try:
         sites = _go_on(sites.again(), moving, asked)
     except Exit:
@@ -87,10 +90,15 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
 
 
 def _task(sites: Sites, to: Site, asked: Asked) -> str:
-    """Return the command line that goes on with a move."""
-    if asked.lossless:
-        return sites.front.project.task("failover.failback")
-    return f"{sites.front.project.task('failover.engage')} --to {to.name}"
+    """Return the command line that goes on with a move, as it was begun."""
+    options = {
+        f"--to {to.name}": not asked.lossless,
+        "--last-copy": asked.last_copy and not asked.lossless,
+        "--with-other-changes": asked.with_other_changes,
+        "--local-state": asked.local_state,
+    }
+    task = sites.front.project.task("failover.failback" if asked.lossless else "failover.engage")
+    return " ".join((task, *(option for option, said in options.items() if said)))
 
 
 def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
@@ -111,7 +119,7 @@ def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
     if asked.lossless and (silent := [f"{each.environment}: {each.silence}" for each in costs if each.silence]):
         raise Refused(
             f"{source.name}: its database does not answer, and every row of it is wanted: {'; '.join(silent)}. "
-            f"`{_task(sites, to, Asked())}` moves with the last copy of it"
+            f"`{_task(sites, to, Asked(local_state=asked.local_state))}` moves with the last copy of it"
         )
     empty = [
         each.environment for each in costs if (each.silence or asked.last_copy) and each.unlisted == cost.NO_COPY_SINCE
@@ -122,9 +130,31 @@ def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
     console.show(_plan(sites, to, asked, new, costs))
     if not asked.yes and not console.agrees(f"{sites.front.name}: move the stateful names to {to.name}?"):
         raise NotBegun(f"{sites.front.name}: declined; nothing was changed")
-    moving = Moving(source=source.name, to=to.name, since=labels.moment(dt.datetime.now(dt.UTC)), databases=filled)
-    sites.written(moving=moving.model_dump())
+    now = labels.moment(dt.datetime.now(dt.UTC))
+    moving = Moving(source=source.name, to=to.name, since=now, databases=filled, lossless=asked.lossless)
+    _noted(sites, moving)
     return moving
+
+
+def _given_up(sites: Sites, to: Site, moving: Moving, asked: Asked) -> Moving:
+    """Ask whether a failback may lose what was written since the last copy, and write that down; return the move.
+
+    Raises:
+        NotBegun: somebody said no.
+    """
+    known = [replace(each, silence="--last-copy") for each in cost.costs(sites, to)]
+    lost = "; ".join(f"{each.environment}: {each.lost(cost.now())}" for each in known)
+    say(f"{sites.front.name}: it would go home with the last copy, and this is LOST: {lost}")
+    if not asked.yes and not console.agrees(f"{sites.front.name}: give that up?"):
+        raise NotBegun(f"{sites.front.name}: declined; nothing was changed")
+    moving = moving.model_copy(update={"lossless": False})
+    _noted(sites, moving)
+    return moving
+
+
+def _noted(sites: Sites, moving: Moving) -> None:
+    """Write down which move is under way."""
+    sites.written(moving=moving.model_dump(exclude_defaults=True))
 
 
 def _require_names(sites: Sites, to: Site, whole: Stack) -> None:
@@ -294,6 +324,7 @@ def back(sites: Sites, asked: Asked) -> int:
     if sites.moving is None:
         raise Refused(f"{sites.front.name}: no move is under way; {sites.active.name} serves the stateful names")
     moving, front_name = sites.moving, sites.front.name
+    asked = replace(asked, lossless=moving.lossless)
     if not asked.yes and not console.agrees(f"{front_name}: have {moving.source} go on serving?"):
         raise NotBegun(f"{front_name}: declined; nothing was changed")
     front.settle(sites.front)

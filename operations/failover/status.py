@@ -207,7 +207,8 @@ def _edge(opened: Clouds) -> cloudflare.Cloudflare:
 
 def _judged(sites: Sites, name: Name, row: Row, balancer: list[str] | None) -> Row:
     """Return a row with what serves the name, and what is wrong with it."""
-    engage, up = sites.front.project.task("failover.engage"), sites.front.project.task("up")
+    verb = "failback" if sites.moving and sites.moving.lossless else "engage"
+    engage, up = sites.front.project.task(f"failover.{verb}"), sites.front.project.task("up")
     if balancer is None:
         return replace(row, state=DOWN, says="there is no such load balancer", do=f"`{up}`")
     sent = [pool for id_ in balancer[:-1] for pool in row.pools if pool.id == id_ and pool.enabled]

@@ -242,6 +242,20 @@ def test_nothing_goes_home_while_somebody_writes_where_the_names_are(pair: Pair,
     pair.ask(STANDBY_DATABASE, "delete from rows where number = 6")  # the next one goes on
 
 
+def test_a_failback_that_is_gone_on_with_brings_every_row_or_nothing(pair: Pair) -> None:
+    pair.told("/faults", [])
+    pair.told("/conditions", {})
+    pair.cut(pair.wrote(FRONT, "moving:"), "failover.failback")
+    pair.told("/conditions", {"unhealthy": [STANDBY_DATABASE]})
+    ended = pair.task("failover.engage", "--yes")  # the journal is a failback's: the last copy won't do
+    assert ended.code == 2, ended.output + ended.errors
+    assert "every row of it is wanted; `./inv failover.engage us-standby --sandbox --to us-central --last-copy`" in (
+        ended.errors
+    )
+    assert "`./inv failover.failback us-central --sandbox` goes on" in ended.output + ended.errors
+    pair.told("/conditions", {})
+
+
 def test_names_go_home_with_every_row_into_a_database_of_their_own(pair: Pair) -> None:
     """Also what a server takes in that SSH does not reach, until it is shut out."""
     pair.told("/faults", [])
