@@ -626,7 +626,7 @@ def failover_status(_: Context, stack: str, sandbox: bool = False, json: bool = 
 
 
 _BACK = "have the site go on that served before, as long as no traffic has moved"
-_WITH_OTHER_CHANGES = "change the front although other changes wait in its stack, and leave them waiting"
+_WITH_OTHER_CHANGES = "change the front although changes wait in its stack, and leave those of other parts waiting"
 
 
 @task(

@@ -4,7 +4,11 @@ It is a targeted update, which asks Cloudflare only, and nothing is refreshed: s
 front's own stack is gone, and its state says what nobody can check any more.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from operations import clouds, engine, guards, plans, policy, updates
+from operations.console import say
 from operations.errors import Failed, Refused
 from operations.failover.sites import Site
 from operations.plans import Plan, Step
@@ -16,6 +20,8 @@ COMPONENTS = ("chat-tonic:dns:BalancedName", "chat-tonic:metadata:Metadata", "ch
 _LOAD_BALANCER = "cloudflare:index/loadBalancer:LoadBalancer"
 _POOL = "cloudflare:index/loadBalancerPool:LoadBalancerPool"
 
+_TARGETS = tuple(argument for each in COMPONENTS for argument in ("--target", f"**{each}**"))
+
 _TYPES = tuple(each for each in clouds.KINDS if each.startswith("cloudflare:"))
 
 
@@ -24,25 +30,44 @@ def is_of_front(step: Step) -> bool:
     return any(each in step.urn for each in COMPONENTS)
 
 
-def planned(front: Site, *, with_others: bool = True) -> list[Step]:
-    """Return what an update of the front would change.
+def require_updatable(front: Site, *, with_others: bool) -> None:
+    """Refuse what ends with an update of the front before it begins, where changes wait, or policies would stop it.
+
+    Where other changes may wait, those of the front itself go along with that update, and are said.
 
     Raises:
-        Refused: other changes wait in its stack, and it is not said that these may go on waiting.
-        Failed: the engine can't plan it.
+        Refused: changes wait in its stack, and it is not said that these may; or what is under guard would go.
+        Failed: the engine can't plan it, or policies are violated.
     """
-    _, plan = plans.preview(front.project, engine.answer)
-    if not plan.complete:
-        raise Failed("\n".join(f"{front.name}: {each}" for each in plan.errors))
-    waiting = [step for step in plan.changes if not is_of_front(step)]
+    pack = policy.arguments(front.project)
+    _require_alone(front, _plan(front, *pack).changes, with_others=with_others)
+    if with_others:
+        plan = _plan(front, *pack, *_TARGETS)
+        guards.require(front.project, plan, guards.Asked())
+        if plan.changes:
+            say(f"{front.name}: these changes wait at its front, and go along: {_shown(plan.changes)}")
+
+
+def _plan(front: Site, *options: str) -> Plan:
+    (code, _, errors), plan = plans.preview(front.project, engine.answer, *options)
+    if code or not plan.complete:
+        violated = (each.message for each in plan.violations)
+        problems = [*plan.errors, *violated] or [errors.strip()]
+        raise Failed("\n".join(f"{front.name}: {each}" for each in problems))
+    return plan
+
+
+def _require_alone(front: Site, waiting: Sequence[Step], *, with_others: bool) -> None:
     if waiting and not with_others:
-        shown = [f"{step.op} {step.kind} {step.name}" for step in waiting[: updates.NAMED]]
-        shown += [f"{len(waiting) - len(shown)} others"] if len(waiting) > len(shown) else []
         raise Refused(
-            f"{front.name}: other changes wait in this stack: {', '.join(shown)}. Bring it up first, or take them "
-            "back; with --with-other-changes they go on waiting, and the front alone is changed"
+            f"{front.name}: other changes wait in this stack: {_shown(waiting)}. Bring it up first, or take them "
+            "back; with --with-other-changes the front alone is changed, and all else goes on waiting"
         )
-    return [step for step in plan.changes if is_of_front(step)]
+
+
+def _shown(steps: Sequence[Step]) -> str:
+    shown = [f"{step.op} {step.kind} {step.name}" for step in steps[: updates.NAMED]]
+    return ", ".join(shown + ([f"{len(steps) - len(shown)} others"] if len(steps) > len(shown) else []))
 
 
 def serving(front: Site) -> dict[str, str]:
@@ -71,13 +96,13 @@ def update(front: Site, *, with_others: bool) -> None:
     """Bring the front to what the files say.
 
     Raises:
-        Refused: other changes wait, as for `planned`; or it would replace or delete what is under guard.
+        Refused: changes of other parts wait; or it would replace or delete what is under guard.
         Failed: it can't be done.
     """
     settle(front)
-    steps = planned(front, with_others=with_others)
-    guards.require(front.project, Plan(front.name, tuple(steps), (), (), complete=True), guards.Asked())
-    targets = [argument for each in COMPONENTS for argument in ("--target", f"**{each}**")]
-    pack = policy.arguments(front.project)
-    if code := engine.run(front.project, "up", *pack, *targets, "--yes", "--skip-preview"):
+    plan = _plan(front)
+    _require_alone(front, [step for step in plan.changes if not is_of_front(step)], with_others=with_others)
+    of_front = tuple(step for step in plan.changes if is_of_front(step))
+    guards.require(front.project, replace(plan, steps=of_front), guards.Asked())
+    if code := engine.run(front.project, "up", *policy.arguments(front.project), *_TARGETS, "--yes", "--skip-preview"):
         raise Failed(f"{front.name}: the update of its front ended with {code}; mend what it says above")

@@ -66,15 +66,16 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
         Failed: a step failed.
     """
     moving = sites.moving
-    if moving is None:
-        front.planned(sites.front, with_others=asked.with_other_changes)  # before anything is begun
-        moving = _begun(sites, to, asked)
-    elif moving.to != to.name:
+    if moving and moving.to != to.name:
         under_way = _task(sites, sites.members[moving.to], replace(asked, lossless=moving.lossless))
         raise Refused(
             f"{sites.front.name}: a move to {moving.to} is under way; `{under_way}` goes on with it, "
             f"`{under_way} --back` goes back"
         )
+    if sites.active.name != to.name:
+        _require_front(sites, to, asked)
+    if moving is None:
+        moving = _begun(sites, to, asked)
     else:
         say(f"{sites.front.name}: going on with the move to {to.name}, which began {moving.since}")
         if moving.lossless and asked.last_copy and sites.active.name == moving.source:
@@ -87,6 +88,24 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
         say(f"{sites.front.name}: not finished. `{again}` goes on; until traffic moves, `{again} --back` goes back.")
         raise
     return tell(sites, *_copies(sites))
+
+
+def _require_front(sites: Sites, to: Site, asked: Asked) -> None:
+    """Refuse to do anything for a move where the front could not be changed in the end.
+
+    Raises:
+        Refused: changes wait in its stack, or it can't be.
+        Failed: it can't be found out.
+    """
+    if to.name != sites.front.name:
+        front.require_updatable(sites.front, with_others=asked.with_other_changes)
+    elif asked.with_other_changes:
+        raise Refused(
+            f"{to.name}: --with-other-changes: a move to the front's own stack brings that up whole, so nothing would go "
+            "on waiting there; bring it up first, or take back what is not to be changed"
+        )
+    elif sites.moving is None:  # its file says by then what the move has written
+        front.require_updatable(sites.front, with_others=False)
 
 
 def _task(sites: Sites, to: Site, asked: Asked) -> str:

@@ -201,10 +201,25 @@ def test_what_is_brought_is_what_is_there_or_nothing_moves(pair: Pair) -> None:
     pair.ask(HOME_DATABASE, "delete from rows where number = 6")
     pair.ask(STANDBY_DATABASE, "drop table rows")
 
-    change_platform(pair.checkout.root, {"balancer_check.attempts": 3})
-    with pytest.raises(Refused, match="other changes wait in this stack: update NodeBalancerConfig"):
-        front.planned(pair.sites().front, with_others=False)
-    change_platform(pair.checkout.root, {"balancer_check.attempts": 2})
+
+def test_what_waits_in_the_front_s_stack_is_named_before_a_move_begins(
+    pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_platform(pair.checkout.root, {"balancer_check.attempts": 3, "health.retries": 1})
+    here = pair.sites().front
+    with pytest.raises(Refused, match="changes wait in this stack: update LoadBalancerMonitor .*, update NodeBalancerC"):
+        front.require_updatable(here, with_others=False)
+    front.require_updatable(here, with_others=True)
+    said = capsys.readouterr()
+    assert "these changes wait at its front, and go along: update LoadBalancerMonitor" in said.out + said.err
+    assert "NodeBalancerConfig" not in said.out + said.err
+    change_platform(pair.checkout.root, {"ceilings.monthly": 1})
+    with pytest.raises(Failed, match="a month"):
+        front.require_updatable(here, with_others=True)
+    ended = pair.task("failover.keep", "--yes")
+    assert ended.code == 0, ended.output + ended.errors
+    assert "nothing to keep: us-central is the primary" in ended.output + ended.errors
+    change_platform(pair.checkout.root, {"balancer_check.attempts": 2, "health.retries": 2, "ceilings.monthly": 1000})
 
 
 def test_names_move_with_the_last_copy_while_the_data_center_is_dark_and_nothing_there_can_be_read(pair: Pair) -> None:
