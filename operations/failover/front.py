@@ -4,6 +4,7 @@ It is a targeted update, which asks Cloudflare only, and nothing is refreshed: s
 front's own stack is gone, and its state says what nobody can check any more.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,7 +15,9 @@ from operations.failover.sites import Site
 from operations.plans import Plan, Step
 from operations.updates import Agreed
 
-COMPONENTS = ("chat-tonic:dns:BalancedName", "chat-tonic:metadata:Metadata", "chat-tonic:alarms:Alarms")
+_METADATA = "chat-tonic:metadata:Metadata"
+
+COMPONENTS = ("chat-tonic:dns:BalancedName", _METADATA, "chat-tonic:alarms:Alarms")
 """What the front is made of in the program: a URN has the types of all that a resource is in."""
 
 _LOAD_BALANCER = "cloudflare:index/loadBalancer:LoadBalancer"
@@ -80,6 +83,17 @@ def serving(front: Site) -> dict[str, str]:
     sites = {each["id"]: each["inputs"]["origins"][0]["name"] for each in found if each["type"] == _POOL}
     balancers = [each["inputs"] for each in found if each["type"] == _LOAD_BALANCER]
     return {each["name"]: sites.get(each["defaultPools"][0], "") for each in balancers}
+
+
+def published(front: Site) -> int:
+    """Return the metadata's version that clients were told last, as the state says; 0 where there is none.
+
+    Raises:
+        Failed: the engine does not answer.
+    """
+    found = [each.get("inputs", {}) for each in engine.resources(front.project) if _METADATA in each["urn"]]
+    texts = [str(each["content"]) for each in found if each.get("type") == "TXT"]
+    return max((int(said[1]) for text in texts if (said := re.match(r'"?v=(\d+) ', text))), default=0)
 
 
 def settle(front: Site) -> None:

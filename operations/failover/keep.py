@@ -26,7 +26,9 @@ def keep(root: Path, wanted: str, asked: Asked) -> int:
     active, home = sites.active, sites.home
     if active.name == home.name:
         up = sites.front.project.task("up")
-        say(f"{sites.front.name}: nothing to keep: {home.name} is the primary; what waits in this stack, `{up}` changes")
+        say(
+            f"{sites.front.name}: nothing to keep: {home.name} is the primary; what waits in this stack, `{up}` changes"
+        )
         return move.tell(sites)  # a run that was cut off may not have
     front.require_updatable(sites.front, with_others=asked.with_other_changes)
     if not asked.yes and not console.agrees(

@@ -5,9 +5,11 @@ clouds say. So a run that was cut off anywhere goes on when it is repeated, or g
 """
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from invoke.exceptions import Exit
 from rich.table import Table
@@ -15,7 +17,7 @@ from rich.table import Table
 from components import labels, settings
 from components.settings import Stack
 from components.topology import Moving, server_numbers
-from operations import alarms, console, engine, guards, updates
+from operations import alarms, console, engine, guards, notes, updates
 from operations.backups import reach, writers
 from operations.backups.contents import Contents
 from operations.console import say
@@ -33,6 +35,9 @@ from operations.updates import Agreed
 
 ACTIVE = "active"
 """The mode of a standby that is whole."""
+
+NOTE = "move"
+"""The note beside the front's state of the move that is under way."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
             f"`{under_way} --back` goes back"
         )
     if sites.active.name != to.name:
+        _require_current(sites)
+        _require_known(sites, moving)
         _require_front(sites, to, asked)
     if moving is None:
         moving = _begun(sites, to, asked)
@@ -80,6 +87,7 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
         say(f"{sites.front.name}: going on with the move to {to.name}, which began {moving.since}")
         if moving.lossless and asked.last_copy and sites.active.name == moving.source:
             moving = _given_up(sites, to, moving, asked)
+    _noted(sites, moving)
     asked = replace(asked, lossless=asked.lossless or moving.lossless)
     try:
         sites = _go_on(sites.again(), moving, asked)
@@ -88,6 +96,29 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
         say(f"{sites.front.name}: not finished. `{again}` goes on; until traffic moves, `{again} --back` goes back.")
         raise
     return tell(sites, *_copies(sites))
+
+
+def _require_current(sites: Sites) -> None:
+    """Refuse a front's file that is older than what runs, as another checkout's: what it would clear, customers wrote.
+
+    Raises:
+        Refused: it is; with what it has to say.
+        Failed: the engine does not answer.
+    """
+    there, active, version = front.serving(sites.front), sites.active.name, front.published(sites.front)
+    elsewhere = {there.get(name.host, "") for name in sites.names() if name.stateful} - {"", active}
+    if not elsewhere and version <= sites.failover.version:
+        return
+    serves = min(elsewhere, default=active)
+    values = {"active": serves, "version": max(version, sites.failover.version)}
+    if serves != sites.front.name:
+        values["sites"] = {serves: {"addresses": sites.addresses(sites.members[serves])}}
+    file = settings.stack_file(sites.front.name)
+    raise Refused(
+        f"{file}: section 'failover': it is older than what runs: traffic goes to {serves}, and "
+        f"clients were told version {version}. `git pull` probably has the newer files, of all sites. Else "
+        f"write there {json.dumps(values)}, without 'moving', look at the other sites' files as well, and repeat it"
+    )
 
 
 def _require_front(sites: Sites, to: Site, asked: Asked) -> None:
@@ -101,8 +132,8 @@ def _require_front(sites: Sites, to: Site, asked: Asked) -> None:
         front.require_updatable(sites.front, with_others=asked.with_other_changes)
     elif asked.with_other_changes:
         raise Refused(
-            f"{to.name}: --with-other-changes: a move to the front's own stack brings that up whole, so nothing would go "
-            "on waiting there; bring it up first, or take back what is not to be changed"
+            f"{to.name}: --with-other-changes: a move to the front's own stack brings that up whole, so nothing would "
+            "go on waiting there; bring it up first, or take back what is not to be changed"
         )
     elif sites.moving is None:  # its file says by then what the move has written
         front.require_updatable(sites.front, with_others=False)
@@ -150,9 +181,7 @@ def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
     if not asked.yes and not console.agrees(f"{sites.front.name}: move the stateful names to {to.name}?"):
         raise NotBegun(f"{sites.front.name}: declined; nothing was changed")
     now = labels.moment(dt.datetime.now(dt.UTC))
-    moving = Moving(source=source.name, to=to.name, since=now, databases=filled, lossless=asked.lossless)
-    _noted(sites, moving)
-    return moving
+    return Moving(source=source.name, to=to.name, since=now, databases=filled, lossless=asked.lossless)
 
 
 def _given_up(sites: Sites, to: Site, moving: Moving, asked: Asked) -> Moving:
@@ -166,14 +195,42 @@ def _given_up(sites: Sites, to: Site, moving: Moving, asked: Asked) -> Moving:
     say(f"{sites.front.name}: it would go home with the last copy, and this is LOST: {lost}")
     if not asked.yes and not console.agrees(f"{sites.front.name}: give that up?"):
         raise NotBegun(f"{sites.front.name}: declined; nothing was changed")
-    moving = moving.model_copy(update={"lossless": False})
-    _noted(sites, moving)
-    return moving
+    return moving.model_copy(update={"lossless": False})
 
 
 def _noted(sites: Sites, moving: Moving) -> None:
-    """Write down which move is under way."""
-    sites.written(moving=moving.model_dump(exclude_defaults=True))
+    """Write down which move is under way: in the journal, and beside the state, where every checkout finds it.
+
+    Raises:
+        Refused: another one is; nothing is written.
+        Failed: the engine does not answer.
+    """
+    _require_known(sites, moving)  # somebody else may have been quicker to say yes
+    written = moving.model_dump(exclude_defaults=True)
+    sites.written(moving=written)
+    notes.write(sites.front.project, NOTE, written)
+
+
+def _require_known(sites: Sites, moving: Moving | None) -> None:
+    """Refuse where another move is under way than the journal says, in another checkout.
+
+    Raises:
+        Refused: one is; with how to know of it here.
+        Failed: the engine does not answer.
+    """
+    known, file = notes.read(sites.front.project, NOTE), settings.stack_file(sites.front.name)
+    if known and (moving is None or known["since"] != moving.since):
+        raise Refused(
+            f"{sites.front.name}: a move from {known['source']} to {known['to']} has begun {known['since']}, of which "
+            f"{file} does not know: somebody is at it, or has its journal, which `git pull` may bring. If nobody has, "
+            f"write {json.dumps({'moving': known})} into its section 'failover', and go on or `--back`"
+        )
+
+
+def _ended(sites: Sites, **values: Any) -> Sites:
+    """Take the journal away, the note first: a run that is cut off in between goes on. Values are written with it."""
+    notes.write(sites.front.project, NOTE, {})
+    return sites.written(moving=None, **values)
 
 
 def _require_names(sites: Sites, to: Site, whole: Stack) -> None:
@@ -223,7 +280,7 @@ def _go_on(sites: Sites, moving: Moving, asked: Asked) -> Sites:
     front.update(sites.front, with_others=asked.with_other_changes)
     say(f"{sites.front.name}: {moving.to} serves the stateful names")
     # A copy of its own is made after this; what its bucket has of before is what it held as a standby, or long ago.
-    return sites.written(moving=None, since=labels.moment(cost.now()))
+    return _ended(sites, since=labels.moment(cost.now()))
 
 
 def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
@@ -232,12 +289,7 @@ def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
     Raises:
         Refused, Failed: it can't be.
     """
-    to, file = moving.to, settings.stack_file(sites.front.name)
-    if _has_moved(sites, to):  # what would be cleared is what customers wrote
-        raise Refused(
-            f"{sites.front.name}: traffic goes to {to}, and {file} says that {moving.source} is active: the file is "
-            f"older than what runs. Write `active: {to}` into its section 'failover', without 'moving', and repeat it"
-        )
+    to = moving.to
     sites = _sized(sites, moving)
     updates.settle(sites.members[to].project)  # a run that was cut off may have resized servers that the state has not
     _up(sites, to, _resized(sites.members[to]))
@@ -362,7 +414,7 @@ def back(sites: Sites, asked: Asked) -> int:
     for environment in moving.databases:
         data.open_again(site, environment)
         writers.start(site.project, site.stack, environment, f"{_task(sites, sites.members[moving.to], asked)} --back")
-    sites = sites.written(moving=None)
+    sites = _ended(sites)
     say(f"{front_name}: {moving.source} serves the stateful names")
     _cleared(sites, moving)
     return tell(sites)

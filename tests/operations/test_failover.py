@@ -207,7 +207,7 @@ def test_what_waits_in_the_front_s_stack_is_named_before_a_move_begins(
 ) -> None:
     change_platform(pair.checkout.root, {"balancer_check.attempts": 3, "health.retries": 1})
     here = pair.sites().front
-    with pytest.raises(Refused, match="changes wait in this stack: update LoadBalancerMonitor .*, update NodeBalancerC"):
+    with pytest.raises(Refused, match=r"wait in this stack: update LoadBalancerMonitor .*, update NodeBalancerConfig"):
         front.require_updatable(here, with_others=False)
     front.require_updatable(here, with_others=True)
     said = capsys.readouterr()
@@ -225,6 +225,8 @@ def test_what_waits_in_the_front_s_stack_is_named_before_a_move_begins(
 def test_names_move_with_the_last_copy_while_the_data_center_is_dark_and_nothing_there_can_be_read(pair: Pair) -> None:
     assert pair.task("backups.copy").code == 0
     pair.ask(HOME_DATABASE, "insert into rows values (4)")
+    file = pair.checkout.root / settings.stack_file(FRONT)
+    old = file.read_text()
     pair.told("/conditions", {"regions_down": ["us-central"]})
     pair.told("/faults", [{"what": "error", "where": "Read linode:*"}])
     before = len(pair.checkout.calls())
@@ -238,6 +240,13 @@ def test_names_move_with_the_last_copy_while_the_data_center_is_dark_and_nothing
     assert not [each for each in pair.checkout.calls()[before:] if each.arguments[0] == "refresh"]
     assert pair.has_no_changes()
     assert pair.messages() == ["[chat-tonic] us-central: us-standby serves the stateful names, and not us-central"]
+
+    new = file.read_text()
+    file.write_text(old)
+    ended = pair.task("failover.engage", "--yes")
+    assert (ended.code, file.read_text()) == (2, old)
+    assert 'write there {"active": "us-standby", "version": 2, "sites": {"us-standby": {"addresses": ' in ended.errors
+    file.write_text(new)
 
 
 def test_nothing_goes_home_while_somebody_writes_where_the_names_are(pair: Pair, exhaustive: bool) -> None:
@@ -268,6 +277,12 @@ def test_a_failback_that_is_gone_on_with_brings_every_row_or_nothing(pair: Pair)
         ended.errors
     )
     assert "`./inv failover.failback us-central --sandbox` goes on" in ended.output + ended.errors
+    moving = pair.failover()["moving"]
+    pair.sites().written(moving=None)
+    ended = pair.task("failover.failback", "--yes")  # as somebody does whose checkout does not have the journal
+    assert (ended.code, "moving" in pair.failover()) == (2, False)
+    assert f"a move from us-standby to us-central has begun {moving['since']}" in ended.errors
+    pair.sites().written(moving=moving)
     pair.told("/conditions", {})
 
 
