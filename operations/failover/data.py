@@ -77,6 +77,16 @@ def require_copies(site: Site, declared: Stack, environment: str) -> None:
         )
 
 
+def is_there(site: Site, environment: str, generation: int) -> bool:
+    """Whether a site, of the size that it has now, has a database of a generation, by its state.
+
+    Raises:
+        Failed: the engine does not answer.
+    """
+    known = {each["inputs"]["label"] for each in engine.resources(site.project) if each["type"] == _DATABASE}
+    return environment in site.stack.environments and _label(site, environment, generation) in known
+
+
 def room(site: Site, declared: Stack, environment: str) -> int:
     """Return the generation of a site's database that takes the data: an empty one, or the next.
 

@@ -301,7 +301,7 @@ def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
         data.bring(bringing, lossless=asked.lossless)
         if sites.members[to].stack.environments[environment].database.serves != generation:
             place = ("environments", environment, "database")
-            sites = sites.said_of(sites.members[to], place, {"serving": generation})
+            sites = sites.said_of(sites.members[to], {place: {"serving": generation}})
             _up(sites, to)
         site = sites.members[to]
         data.open_again(site, environment)
@@ -319,12 +319,12 @@ def _sized(sites: Sites, moving: Moving) -> Sites:
     to = moving.to
     standby = sites.members[to].stack.standby
     if standby and standby.mode != ACTIVE:
-        sites = sites.said_of(sites.members[to], ("standby",), {"mode": ACTIVE})
+        sites = sites.said_of(sites.members[to], {("standby",): {"mode": ACTIVE}})
     for environment, generation in moving.databases.items():
         database = sites.members[to].stack.environments[environment].database
         if generation not in database.generations:
             generations = {"generations": [*database.generations, generation], "serving": database.serves}
-            sites = sites.said_of(sites.members[to], ("environments", environment, "database"), generations)
+            sites = sites.said_of(sites.members[to], {("environments", environment, "database"): generations})
     return sites
 
 
@@ -374,12 +374,12 @@ def _require_born(sites: Sites, to: Site) -> None:
 
 
 def _chosen(sites: Sites, to: str) -> Sites:
-    """Write that the other site serves, and where its balancers are."""
+    """Write that the other site serves, and where its balancers are: both at once, or nothing."""
+    serves = {"active": None if to == sites.home.name else to, "version": sites.failover.version + 1}
+    at: dict[tuple[str, ...], dict[str, Any]] = {("failover",): serves}
     if to != sites.front.name:
-        addresses, place = sites.addresses(sites.members[to]), ("failover", "sites", to)
-        sites = sites.said_of(sites.front, place, {"addresses": addresses})
-    active = None if to == sites.home.name else to
-    return sites.written(active=active, version=sites.failover.version + 1)
+        at[("failover", "sites", to)] = {"addresses": sites.addresses(sites.members[to])}
+    return sites.said_of(sites.front, at)
 
 
 def back(sites: Sites, asked: Asked) -> int:
@@ -427,13 +427,16 @@ def _cleared(sites: Sites, moving: Moving) -> None:
     """
     site = sites.members[moving.to]
     try:
+        begun = {each: it for each, it in moving.databases.items() if data.is_there(site, each, it)}
         _up(sites, site.name)
-        for environment, generation in moving.databases.items():
-            writers.stop(site.project, site.stack, environment)
-            if held := Contents.of(site.project, site.stack, environment):
-                held.clear(generation)
-            data.open_again(site, environment)
-            writers.start(site.project, site.stack, environment, site.project.task("servers.apply"))
+        for environment, generation in begun.items():
+            try:
+                writers.stop(site.project, site.stack, environment)
+                if held := Contents.of(site.project, site.stack, environment):
+                    held.clear(generation)
+            finally:
+                data.open_again(site, environment)
+                writers.start(site.project, site.stack, environment, site.project.task("servers.apply"))
     except Exit as error:
         say(f"{site.name}: it is not as it was before the move: {error.message}; `{site.project.task('up')}`")
 

@@ -152,14 +152,16 @@ class Sites:
         Raises:
             Refused: they would be wrong; the file is as it was.
         """
-        return self.said_of(self.front, ("failover",), values)
+        return self.said_of(self.front, {("failover",): values})
 
-    def said_of(self, site: Site, place: tuple[str, ...], values: Mapping[str, Any]) -> "Sites":
-        """Write keys at a place of a site's settings into its stack file; return what the files say then.
+    def said_of(self, site: Site, said: Mapping[tuple[str, ...], Mapping[str, Any]]) -> "Sites":
+        """Write keys, by their place in a site's settings, into its stack file; return what the files say then.
 
         Raises:
             Refused: they would be wrong; the file is as it was.
         """
         path = self.root / settings.stack_file(site.name)
-        text = edits.with_values(path.read_text(encoding="utf-8"), ("config", STACK_KEY, *place), values)
+        text = path.read_text(encoding="utf-8")
+        for place, values in said.items():
+            text = edits.with_values(text, ("config", STACK_KEY, *place), values)
         return edits.tried(path, text, self.again)
