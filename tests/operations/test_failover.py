@@ -284,6 +284,7 @@ def test_a_failback_that_is_gone_on_with_brings_every_row_or_nothing(pair: Pair)
     assert f"a move from us-standby to us-central has begun {moving['since']}" in ended.errors
     pair.sites().written(moving=moving)
     pair.told("/conditions", {})
+    data.open_again(pair.sites().members[STANDBY], "production")  # the next one goes on, and sends messages there
 
 
 def test_names_go_home_with_every_row_into_a_database_of_their_own(pair: Pair) -> None:
