@@ -410,13 +410,18 @@ def writing(pair: Pair, label: str) -> Iterator[None]:
     """Somebody whom nobody stops writes into a database, and connects again where he is cut off."""
     over = threading.Event()
 
-    def write() -> None:
+    def write(reached: str) -> None:
         while not over.is_set():
-            with suppress(psycopg.OperationalError), pair.connected(label) as connection:
+            with (
+                suppress(psycopg.OperationalError),
+                psycopg.connect(reached, autocommit=True) as connection,
+            ):
                 while not over.wait(0.1):
                     connection.execute("insert into rows values (6)")
 
-    writer = threading.Thread(target=write)
+    with pair.connected(label) as known:
+        reached = psycopg.conninfo.make_conninfo(known.info.dsn, password=known.info.password)
+    writer = threading.Thread(target=write, args=[reached])
     writer.start()
     try:
         yield
