@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from operations import updates
-from operations.failover import move
+from operations.failover import move, takeback
 from operations.failover.move import Asked
 
 TASK = "failover.engage"
@@ -21,6 +21,6 @@ def engage(root: Path, wanted: str, asked: Asked) -> int:
     updates.require_consent(f"{TASK} {wanted}{options}", on_sandbox=asked.on_sandbox, yes=asked.yes)
     sites = asked.read(root, wanted)
     if asked.back:
-        return move.back(sites, asked)
+        return takeback.back(sites, asked)
     under_way = sites.moving.to if sites.moving and asked.to in ("", sites.moving.to) else ""
     return move.go(sites, sites.members[under_way] if under_way else sites.destination(asked.to), asked)

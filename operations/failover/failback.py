@@ -5,7 +5,7 @@ from pathlib import Path
 
 from operations import updates
 from operations.errors import Refused
-from operations.failover import move
+from operations.failover import move, takeback
 from operations.failover.move import Asked
 
 TASK = "failover.failback"
@@ -23,7 +23,7 @@ def failback(root: Path, wanted: str, asked: Asked) -> int:
     updates.require_consent(f"{TASK} {wanted}{option}", on_sandbox=asked.on_sandbox, yes=asked.yes)
     sites = asked.read(root, wanted)
     if asked.back:
-        return move.back(sites, asked)
+        return takeback.back(sites, asked)
     if sites.moving is None and sites.active.name == sites.home.name:
         raise Refused(f"{sites.front.name}: {sites.home.name} serves the stateful names, and is the primary")
     return move.go(sites, sites.home, replace(asked, lossless=True))

@@ -5,7 +5,6 @@ clouds say. So a run that was cut off anywhere goes on when it is repeated, or g
 """
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +16,11 @@ from rich.table import Table
 from components import labels, settings
 from components.settings import Stack
 from components.topology import Moving, server_numbers
-from operations import alarms, console, engine, guards, notes, updates
+from operations import alarms, console, engine, guards, updates
 from operations.backups import reach, writers
-from operations.backups.contents import Contents
 from operations.console import say
 from operations.errors import Failed, NotBegun, Refused
-from operations.failover import cost, data, front
+from operations.failover import cost, data, front, journal
 from operations.failover.cost import Cost
 from operations.failover.data import Bringing
 from operations.failover.sites import Site, Sites
@@ -35,9 +33,6 @@ from operations.updates import Agreed
 
 ACTIVE = "active"
 """The mode of a standby that is whole."""
-
-NOTE = "move"
-"""The note beside the front's state of the move that is under way."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +67,14 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
     """
     moving = sites.moving
     if moving and moving.to != to.name:
-        under_way = _task(sites, sites.members[moving.to], replace(asked, lossless=moving.lossless))
+        under_way = task(sites, sites.members[moving.to], replace(asked, lossless=moving.lossless))
         raise Refused(
             f"{sites.front.name}: a move to {moving.to} is under way; `{under_way}` goes on with it, "
             f"`{under_way} --back` goes back"
         )
     if sites.active.name != to.name:
-        _require_current(sites)
-        _require_known(sites, moving)
+        journal.require_current(sites)
+        journal.require_known(sites, moving)
         _require_front(sites, to, asked)
     if moving is None:
         moving = _begun(sites, to, asked)
@@ -87,38 +82,15 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
         say(f"{sites.front.name}: going on with the move to {to.name}, which began {moving.since}")
         if moving.lossless and asked.last_copy and sites.active.name == moving.source:
             moving = _given_up(sites, to, moving, asked)
-    _noted(sites, moving)
+    journal.noted(sites, moving)
     asked = replace(asked, lossless=asked.lossless or moving.lossless)
     try:
         sites = _go_on(sites.again(), moving, asked)
     except Exit:
-        again = _task(sites, to, asked)
+        again = task(sites, to, asked)
         say(f"{sites.front.name}: not finished. `{again}` goes on; until traffic moves, `{again} --back` goes back.")
         raise
     return tell(sites, *_copies(sites))
-
-
-def _require_current(sites: Sites) -> None:
-    """Refuse a front's file that is older than what runs, as another checkout's: what it would clear, customers wrote.
-
-    Raises:
-        Refused: it is; with what it has to say.
-        Failed: the engine does not answer.
-    """
-    there, active, version = front.serving(sites.front), sites.active.name, front.published(sites.front)
-    elsewhere = {there.get(name.host, "") for name in sites.names() if name.stateful} - {"", active}
-    if not elsewhere and version <= sites.failover.version:
-        return
-    serves = min(elsewhere, default=active)
-    values = {"active": serves, "version": max(version, sites.failover.version)}
-    if serves != sites.front.name:
-        values["sites"] = {serves: {"addresses": sites.addresses(sites.members[serves])}}
-    file = settings.stack_file(sites.front.name)
-    raise Refused(
-        f"{file}: section 'failover': it is older than what runs: traffic goes to {serves}, and "
-        f"clients were told version {version}. `git pull` probably has the newer files, of all sites. Else "
-        f"write there {json.dumps(values)}, without 'moving', look at the other sites' files as well, and repeat it"
-    )
 
 
 def _require_front(sites: Sites, to: Site, asked: Asked) -> None:
@@ -139,7 +111,7 @@ def _require_front(sites: Sites, to: Site, asked: Asked) -> None:
         front.require_updatable(sites.front, with_others=False)
 
 
-def _task(sites: Sites, to: Site, asked: Asked) -> str:
+def task(sites: Sites, to: Site, asked: Asked) -> str:
     """Return the command line that goes on with a move, as it was begun."""
     options = {
         f"--to {to.name}": not asked.lossless,
@@ -169,7 +141,7 @@ def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
     if asked.lossless and (silent := [f"{each.environment}: {each.silence}" for each in costs if each.silence]):
         raise Refused(
             f"{source.name}: its database does not answer, and every row of it is wanted: {'; '.join(silent)}. "
-            f"`{_task(sites, to, Asked(local_state=asked.local_state))}` moves with the last copy of it"
+            f"`{task(sites, to, Asked(local_state=asked.local_state))}` moves with the last copy of it"
         )
     empty = [
         each.environment for each in costs if (each.silence or asked.last_copy) and each.unlisted == cost.NO_COPY_SINCE
@@ -196,41 +168,6 @@ def _given_up(sites: Sites, to: Site, moving: Moving, asked: Asked) -> Moving:
     if not asked.yes and not console.agrees(f"{sites.front.name}: give that up?"):
         raise NotBegun(f"{sites.front.name}: declined; nothing was changed")
     return moving.model_copy(update={"lossless": False})
-
-
-def _noted(sites: Sites, moving: Moving) -> None:
-    """Write down which move is under way: in the journal, and beside the state, where every checkout finds it.
-
-    Raises:
-        Refused: another one is; nothing is written.
-        Failed: the engine does not answer.
-    """
-    _require_known(sites, moving)  # somebody else may have been quicker to say yes
-    written = moving.model_dump(exclude_defaults=True)
-    sites.written(moving=written)
-    notes.write(sites.front.project, NOTE, written)
-
-
-def _require_known(sites: Sites, moving: Moving | None) -> None:
-    """Refuse where another move is under way than the journal says, in another checkout.
-
-    Raises:
-        Refused: one is; with how to know of it here.
-        Failed: the engine does not answer.
-    """
-    known, file = notes.read(sites.front.project, NOTE), settings.stack_file(sites.front.name)
-    if known and (moving is None or known["since"] != moving.since):
-        raise Refused(
-            f"{sites.front.name}: a move from {known['source']} to {known['to']} has begun {known['since']}, of which "
-            f"{file} does not know: somebody is at it, or has its journal, which `git pull` may bring. If nobody has, "
-            f"write {json.dumps({'moving': known})} into its section 'failover', and go on or `--back`"
-        )
-
-
-def _ended(sites: Sites, **values: Any) -> Sites:
-    """Take the journal away, the note first: a run that is cut off in between goes on. Values are written with it."""
-    notes.write(sites.front.project, NOTE, {})
-    return sites.written(moving=None, **values)
 
 
 def _require_names(sites: Sites, to: Site, whole: Stack) -> None:
@@ -280,7 +217,7 @@ def _go_on(sites: Sites, moving: Moving, asked: Asked) -> Sites:
     front.update(sites.front, with_others=asked.with_other_changes)
     say(f"{sites.front.name}: {moving.to} serves the stateful names")
     # A copy of its own is made after this; what its bucket has of before is what it held as a standby, or long ago.
-    return _ended(sites, since=labels.moment(cost.now()))
+    return journal.ended(sites, since=labels.moment(cost.now()))
 
 
 def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
@@ -292,7 +229,7 @@ def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
     to = moving.to
     sites = _sized(sites, moving)
     updates.settle(sites.members[to].project)  # a run that was cut off may have resized servers that the state has not
-    _up(sites, to, _resized(sites.members[to]))
+    bring_up(sites, to, _resized(sites.members[to]))
     _require_born(sites, sites.members[to])
     for environment, generation in moving.databases.items():
         bringing = Bringing(sites.active, sites.members[to], environment, generation, asked.last_copy, sites.since)
@@ -302,10 +239,10 @@ def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
         if sites.members[to].stack.environments[environment].database.serves != generation:
             place = ("environments", environment, "database")
             sites = sites.said_of(sites.members[to], {place: {"serving": generation}})
-            _up(sites, to)
+            bring_up(sites, to)
         site = sites.members[to]
         data.open_again(site, environment)
-        writers.start(site.project, site.stack, environment, _task(sites, site, asked))
+        writers.start(site.project, site.stack, environment, task(sites, site, asked))
     site = sites.members[to]
     proved = [(name.environment, name.role) for name in sites.names() if name.environment in site.stack.environments]
     said = health.wait(site.project, site.stack, sites.front.project, proved)
@@ -350,7 +287,7 @@ def _resized(site: Site) -> frozenset[str]:
     return frozenset(label for label, plan in wanted.items() if there.get(label, plan) != plan)
 
 
-def _up(sites: Sites, name: str, resized: frozenset[str] = frozenset()) -> None:
+def bring_up(sites: Sites, name: str, resized: frozenset[str] = frozenset()) -> None:
     site, asked = sites.members[name], guards.Asked(replace=resized)
     if code := updates.bring_up(site.project, Agreed(yes=True, local_state=sites.local_state, asked=asked)):
         raise Failed(f"{name}: the update ended with {code}; mend what it says above")
@@ -380,71 +317,6 @@ def _chosen(sites: Sites, to: str) -> Sites:
     if to != sites.front.name:
         at[("failover", "sites", to)] = {"addresses": sites.addresses(sites.members[to])}
     return sites.said_of(sites.front, at)
-
-
-def back(sites: Sites, asked: Asked) -> int:
-    """Have the site serve that did, as long as no traffic moved; return the exit code.
-
-    What was made at the other one stays, without the data.
-
-    Raises:
-        Refused: no move is under way, or traffic moved.
-        NotBegun: somebody said no.
-        Failed: a step failed.
-    """
-    if sites.moving is None:
-        raise Refused(f"{sites.front.name}: no move is under way; {sites.active.name} serves the stateful names")
-    moving, front_name = sites.moving, sites.front.name
-    asked = replace(asked, lossless=moving.lossless)
-    if not asked.yes and not console.agrees(f"{front_name}: have {moving.source} go on serving?"):
-        raise NotBegun(f"{front_name}: declined; nothing was changed")
-    front.settle(sites.front)
-    if _has_moved(sites, moving.to):
-        finish = _task(sites, sites.members[moving.to], asked)
-        raise Refused(
-            f"{front_name}: traffic goes to {moving.to} already, which may have rows of its own by now. `{finish}` "
-            "finishes this; then the way back is a move of its own"
-        )
-    if sites.active.name == moving.to:
-        # What clients may have been told already they are told anew: the number never goes back.
-        active = None if moving.source == sites.home.name else moving.source
-        sites = sites.written(active=active, version=sites.failover.version + 1)
-        front.update(sites.front, with_others=True)
-    site = sites.members[moving.source]
-    for environment in moving.databases:
-        data.open_again(site, environment)
-        writers.start(site.project, site.stack, environment, f"{_task(sites, sites.members[moving.to], asked)} --back")
-    sites = _ended(sites)
-    say(f"{front_name}: {moving.source} serves the stateful names")
-    _cleared(sites, moving)
-    return tell(sites)
-
-
-def _cleared(sites: Sites, moving: Moving) -> None:
-    """Have the other site be as its file says, with the databases empty again that were to take the data.
-
-    What can't be done there is said: it is what a site that is lost does not need.
-    """
-    site = sites.members[moving.to]
-    try:
-        begun = {each: it for each, it in moving.databases.items() if data.is_there(site, each, it)}
-        _up(sites, site.name)
-        for environment, generation in begun.items():
-            try:
-                writers.stop(site.project, site.stack, environment)
-                if held := Contents.of(site.project, site.stack, environment):
-                    held.clear(generation)
-            finally:
-                data.open_again(site, environment)
-                writers.start(site.project, site.stack, environment, site.project.task("servers.apply"))
-    except Exit as error:
-        say(f"{site.name}: it is not as it was before the move: {error.message}; `{site.project.task('up')}`")
-
-
-def _has_moved(sites: Sites, to: str) -> bool:
-    """Whether traffic of a stateful name goes to a site by now."""
-    there = front.serving(sites.front)
-    return any(there.get(name.host) == to for name in sites.names() if name.stateful)
 
 
 def _copies(sites: Sites) -> list[str]:
