@@ -154,9 +154,9 @@ def past(
 ) -> list[Mapping[str, Any]]:
     """Return the copies but those of a time to come: a clock was wrong, or somebody would have them be the newest.
 
-    With `since`, those of before are left out too: they are of another site's time.
+    With `since`, those of before are left out too: they are of another site's time. Clocks may differ a little.
     """
-    return [each for each in copies if taken(each) <= now + DRIFT and (since is None or taken(each) >= since)]
+    return [each for each in copies if taken(each) <= now + DRIFT and (since is None or taken(each) >= since - DRIFT)]
 
 
 def taken(copy: Mapping[str, Any]) -> dt.datetime:

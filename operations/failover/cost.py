@@ -18,8 +18,8 @@ from operations.failover.sites import Site, Sites
 FAILOVER, REBUILD = "failover", "rebuild"
 """Kinds of evidence that say how long a move takes, the nearer to it first."""
 
-NO_COPY_SINCE = "there is none since it serves"
-"""What is said where the copies were listed, and are of a time when the site did not serve, if there are any."""
+NO_COPY, NO_COPY_SINCE = "there is none", "there is none since it serves"
+"""What is said where the copies were listed, and there are none, or none of the time since a move."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ class Cost:
     def age(self, now: dt.datetime) -> dt.timedelta | None:
         """Return how old the newest copy is, by the clock by which copies are made; None where none is known."""
         return None if self.copied is None else max(now - self.copied, dt.timedelta())
+
+    @property
+    def has_none(self) -> bool:
+        """Whether the copies were listed, and none counts."""
+        return self.unlisted in (NO_COPY, NO_COPY_SINCE)
 
     def lost(self, now: dt.datetime) -> str:
         """Return what would be lost, for people."""
@@ -148,5 +153,5 @@ def _newest(source: Site, to: Site, environment: str, since: dt.datetime | None)
         except (Refused, Failed) as error:
             why.append(str(error.message))
         else:
-            return (taken(known[0]), "") if known else (None, NO_COPY_SINCE if since else "there is none")
+            return (taken(known[0]), "") if known else (None, NO_COPY_SINCE if since else NO_COPY)
     return None, "; ".join(why)

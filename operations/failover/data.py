@@ -90,8 +90,10 @@ def is_there(site: Site, environment: str, generation: int) -> bool:
 def room(site: Site, declared: Stack, environment: str) -> int:
     """Return the generation of a site's database that takes the data: an empty one, or the next.
 
+    One that does not say whether it is empty may hold something.
+
     Raises:
-        Refused: there are two, and both hold something; or one does not say.
+        Refused: there are two, and both may hold something.
     """
     database, of = declared.environments[environment].database, declared.environments[environment].label
     known = {each["inputs"]["label"] for each in engine.resources(site.project) if each["type"] == _DATABASE}
@@ -103,26 +105,20 @@ def room(site: Site, declared: Stack, environment: str) -> int:
         return database.serves % MAX_GENERATION + 1
     spare = next(each for each in database.generations if each != database.serves)
     raise Refused(
-        f"{site.name}: {' and '.join(there.values())} both hold something, and nothing is ever written over: delete "
+        f"{site.name}: {' and '.join(there.values())} both may hold something, and nothing is written over: delete "
         f"{there[spare]}, which does not serve, by its name first (docs/restores.md)"
     )
 
 
 def _is_empty(site: Site, declared: Stack, environment: str, generation: int) -> bool:
-    """Whether a database holds nothing. It may be there although the site's mode says that none is.
-
-    Raises:
-        Refused: it does not say: it may be full.
-    """
+    """Whether a database says that it holds nothing. It may be there although the site's mode says that none is."""
     try:  # of what the file declares: its mode may be about what is to be there, and not about what is
         held = Contents(site.project, declared, environment, reach.program(site.project, declared))
         return contents.is_empty(held.record(generation))
     except (Refused, Failed) as error:
         label = labels.database(declared.label, declared.environments[environment].label, generation)
-        raise Refused(
-            f"{site.name}: {label} is there, and does not say whether it is empty: {error.message}. Write the "
-            f"mode that the site had into its file, `{site.project.task('up')}`, and repeat it"
-        ) from None
+        say(f"{site.name}: {label} is left as it is, as it does not say whether it is empty: {error.message}")
+        return False
 
 
 def bring(moved: Bringing, *, lossless: bool) -> None:
@@ -143,6 +139,8 @@ def bring(moved: Bringing, *, lossless: bool) -> None:
             f"{moved.name}: {moved.old} does not answer, and every row of it is wanted; "
             f"`{source.project.task('failover.engage')} --to {to.name} --last-copy` moves with the last one of it"
         )
+    if theirs:
+        _close(moved, theirs)  # it may not have answered when it was to be closed
     copy = _copied(moved, theirs) if theirs else _last(moved, held)
 
     def filled() -> Mapping[str, Any]:
@@ -172,10 +170,7 @@ def stop(moved: Bringing, *, lossless: bool) -> None:
     left = f": {', '.join(silent)} could not be stopped" if silent else ""
     theirs = _answering(moved)
     try:
-        ops = f"{engine.outputs(source.project)['ops']}/32"
-        rebuilt.let_in(source.project, moved.old, [ops], wait=theirs is not None)
-        if theirs:
-            theirs.end_others(moved.serves)  # who is in already may stay in
+        _close(moved, theirs)
     except (Refused, Failed) as error:
         if silent and (lossless or (theirs and not moved.last_copy)):
             raise Failed(
@@ -186,6 +181,18 @@ def stop(moved: Bringing, *, lossless: bool) -> None:
         say(f"{name}: {moved.old} could not be closed: {error.message}{left}")
     else:
         say(f"{name}: {moved.old} lets nobody in any more but the ops server{left}")
+
+
+def _close(moved: Bringing, theirs: Contents | None) -> None:
+    """Have the source's database let nobody in but the ops server; where it answers, who is in is put out.
+
+    Raises:
+        Refused, Failed: Linode refuses it, or does not answer.
+    """
+    ops = f"{engine.outputs(moved.source.project)['ops']}/32"
+    rebuilt.let_in(moved.source.project, moved.old, [ops], wait=theirs is not None)
+    if theirs:
+        theirs.end_others(moved.serves)
 
 
 def open_again(site: Site, environment: str) -> None:
@@ -244,22 +251,23 @@ def _last(moved: Bringing, held: Contents) -> Mapping[str, Any]:
     """Return the last copy of the source."""
     known = contents.past(held.copies(), dt.datetime.now(dt.UTC), moved.since)  # the clock by which copies are made
     if not known:
-        if moved.since:
-            raise Refused(no_copy(moved.source, moved.to, moved.environment))
-        raise Refused(f"{moved.name}: there is no copy of {moved.old}")
+        raise Refused(no_copy(moved.source, moved.to, moved.environment, moved.since))
     taken = contents.taken(known[0])
     say(f"{moved.name}: what was written since the copy {known[0]['id']} of {taken:{SHOWN}} is LOST")
     return known[0]
 
 
-def no_copy(source: Site, to: Site, environment: str) -> str:
-    """Return what to do where the database that serves, since a move, has no copy of its own."""
+def no_copy(source: Site, to: Site, environment: str, since: dt.datetime | None) -> str:
+    """Return what to do where the database that serves has no copy of its own; `since` a move, if there was one."""
+    label = _label(source, environment)
+    if since is None:
+        return f"{source.name}: {environment}: there is no copy of {label}, so there is nothing to bring without it"
     restore, keep = to.project.task("backups.restore"), to.project.task("failover.keep")
     return (
-        f"{source.name}: {environment}: there is no copy of {_label(source, environment)} since it serves, and older "
-        f"ones are of another time. What {to.name} had before remains: write `active: {to.name}` into the section "
-        f"'failover' of the front's file, and take 'moving' and 'since' out of it; `{restore} --environment "
-        f"{environment} --copy ID` with its own last copy; `{keep}` (docs/failover.md)"
+        f"{source.name}: {environment}: there is no copy of {label} since it serves, and older ones are of another "
+        f"time. What {to.name} had before remains: `{restore} --environment {environment} --copy ID` with its own last "
+        f"copy; then write `active: {to.name}` and a `version` one higher into the section 'failover' of the front's "
+        f"file, without 'since'; and `{keep} --with-other-changes` (docs/failover.md)"
     )
 
 

@@ -42,13 +42,22 @@ def require_updatable(front: Site, *, with_others: bool) -> None:
         Refused: changes wait in its stack, and it is not said that these may; or what is under guard would go.
         Failed: the engine can't plan it, or policies are violated.
     """
-    pack = policy.arguments(front.project)
-    _require_alone(front, _plan(front, *pack).changes, with_others=with_others)
-    if with_others:
-        plan = _plan(front, *pack, *_TARGETS)
-        guards.require(front.project, plan, guards.Asked())
-        if plan.changes:
-            say(f"{front.name}: these changes wait at its front, and go along: {_shown(plan.changes)}")
+    if not with_others:
+        _require_alone(front, _plan(front, *policy.arguments(front.project)).changes, with_others=False)
+    elif changes := waiting(front):
+        say(f"{front.name}: these changes wait at its front, and go along: {shown(changes)}")
+
+
+def waiting(front: Site) -> Sequence[Step]:
+    """Return what an update of the front would change now.
+
+    Raises:
+        Refused: what is under guard would go.
+        Failed: the engine can't plan it, or policies are violated.
+    """
+    plan = _plan(front, *policy.arguments(front.project), *_TARGETS)
+    guards.require(front.project, plan, guards.Asked())
+    return plan.changes
 
 
 def _plan(front: Site, *options: str) -> Plan:
@@ -60,17 +69,18 @@ def _plan(front: Site, *options: str) -> Plan:
     return plan
 
 
-def _require_alone(front: Site, waiting: Sequence[Step], *, with_others: bool) -> None:
-    if waiting and not with_others:
+def _require_alone(front: Site, changes: Sequence[Step], *, with_others: bool) -> None:
+    if changes and not with_others:
         raise Refused(
-            f"{front.name}: other changes wait in this stack: {_shown(waiting)}. Bring it up first, or take them "
+            f"{front.name}: other changes wait in this stack: {shown(changes)}. Bring it up first, or take them "
             "back; with --with-other-changes the front alone is changed, and all else goes on waiting"
         )
 
 
-def _shown(steps: Sequence[Step]) -> str:
-    shown = [f"{step.op} {step.kind} {step.name}" for step in steps[: updates.NAMED]]
-    return ", ".join(shown + ([f"{len(steps) - len(shown)} others"] if len(steps) > len(shown) else []))
+def shown(steps: Sequence[Step]) -> str:
+    """Return steps in words, the first of many."""
+    named = [f"{step.op} {step.kind} {step.name}" for step in steps[: updates.NAMED]]
+    return ", ".join(named + ([f"{len(steps) - len(named)} others"] if len(steps) > len(named) else []))
 
 
 def serving(front: Site) -> dict[str, str]:

@@ -21,11 +21,13 @@ def require_current(sites: Sites) -> None:
     """Refuse a front's file that is older than what runs, as another checkout's: what it would clear, customers wrote.
 
     Raises:
-        Refused: it is; with what it has to say.
+        Refused: it is, with what it has to say; or a move is under way of which it does not know.
         Failed: the engine does not answer.
     """
+    require_known(sites, sites.moving)
     there, active, version = front.serving(sites.front), sites.active.name, front.published(sites.front)
-    elsewhere = {there.get(name.host, "") for name in sites.names() if name.stateful} - {"", active}
+    known = {"", active, sites.moving.source if sites.moving else active}
+    elsewhere = {there.get(name.host, "") for name in sites.names() if name.stateful} - known
     if not elsewhere and version <= sites.failover.version:
         return
     serves = min(elsewhere, default=active)

@@ -1,12 +1,17 @@
 """The site that serves the stateful names stays the primary: a decision, written into the configuration."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from invoke.exceptions import Exit
+
 from operations import console, updates
+from operations.backups import writers
 from operations.console import say
 from operations.errors import NotBegun, Refused
-from operations.failover import front, move
+from operations.failover import data, front, journal, move
 from operations.failover.move import Asked
+from operations.failover.sites import Site
 
 TASK = "failover.keep"
 
@@ -23,19 +28,37 @@ def keep(root: Path, wanted: str, asked: Asked) -> int:
     sites = asked.read(root, wanted)
     if sites.moving:
         raise Refused(f"{sites.front.name}: a move to {sites.moving.to} is under way; finish it first")
+    journal.require_current(sites)
     active, home = sites.active, sites.home
-    if active.name == home.name:
-        up = sites.front.project.task("up")
-        say(
-            f"{sites.front.name}: nothing to keep: {home.name} is the primary; what waits in this stack, `{up}` changes"
-        )
+    if active.name != home.name:
+        front.require_updatable(sites.front, with_others=asked.with_other_changes)
+        question = f"have {active.name} be the primary, and {home.name} its standby?"
+    elif left := front.waiting(sites.front):  # a run that was cut off may have left it so
+        question = f"{home.name} is the primary, and its front is not so yet: {front.shown(left)}; change that?"
+    else:
+        say(f"{sites.front.name}: nothing to keep: {home.name} is the primary")
         return move.tell(sites)  # a run that was cut off may not have
-    front.require_updatable(sites.front, with_others=asked.with_other_changes)
-    if not asked.yes and not console.agrees(
-        f"{sites.front.name}: have {active.name} be the primary, and {home.name} its standby?"
-    ):
+    if not asked.yes and not console.agrees(f"{sites.front.name}: {question}"):
         raise NotBegun(f"{sites.front.name}: declined; nothing was changed")
-    sites = sites.written(home=None if active.name == sites.front.name else active.name, active=None)
+    if active.name != home.name:
+        sites = sites.written(home=None if active.name == sites.front.name else active.name, active=None)
     front.update(sites.front, with_others=asked.with_other_changes)
-    say(f"{sites.front.name}: {active.name} is the primary, and {home.name} its standby")
+    say(f"{sites.front.name}: {active.name} is the primary")
+    for site in sites.members.values():
+        if site.name != active.name:
+            _start(site, sites.environments())
     return move.tell(sites)
+
+
+def _start(site: Site, environments: Sequence[str]) -> None:
+    """Have a standby's applications run with its own database, as a move away from it stopped them; or say why not."""
+    for environment in environments:
+        if environment not in site.stack.environments:
+            continue
+        if not data.is_there(site, environment, site.stack.environments[environment].database.serves):
+            continue
+        try:
+            data.open_again(site, environment)
+            writers.start(site.project, site.stack, environment, site.project.task("servers.apply"))
+        except Exit as error:
+            say(f"{site.name}: {environment}: its applications don't run: {error.message}")

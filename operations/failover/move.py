@@ -5,7 +5,7 @@ clouds say. So a run that was cut off anywhere goes on when it is repeated, or g
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,9 +72,8 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
             f"{sites.front.name}: a move to {moving.to} is under way; `{under_way}` goes on with it, "
             f"`{under_way} --back` goes back"
         )
+    journal.require_current(sites)
     if sites.active.name != to.name:
-        journal.require_current(sites)
-        journal.require_known(sites, moving)
         _require_front(sites, to, asked)
     if moving is None:
         moving = _begun(sites, to, asked)
@@ -143,11 +142,8 @@ def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
             f"{source.name}: its database does not answer, and every row of it is wanted: {'; '.join(silent)}. "
             f"`{task(sites, to, Asked(local_state=asked.local_state))}` moves with the last copy of it"
         )
-    empty = [
-        each.environment for each in costs if (each.silence or asked.last_copy) and each.unlisted == cost.NO_COPY_SINCE
-    ]
-    if empty:
-        raise Refused("\n".join(data.no_copy(source, to, each) for each in empty))
+    if empty := [each.environment for each in costs if (each.silence or asked.last_copy) and each.has_none]:
+        raise Refused("\n".join(data.no_copy(source, to, each, sites.since) for each in empty))
     new = {each: labels.database(whole.label, whole.environments[each].label, filled[each]) for each in filled}
     console.show(_plan(sites, to, asked, new, costs))
     if not asked.yes and not console.agrees(f"{sites.front.name}: move the stateful names to {to.name}?"):
@@ -229,8 +225,9 @@ def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
     to = moving.to
     sites = _sized(sites, moving)
     updates.settle(sites.members[to].project)  # a run that was cut off may have resized servers that the state has not
-    bring_up(sites, to, _resized(sites.members[to]))
-    _require_born(sites, sites.members[to])
+    known = _servers(sites.members[to])
+    bring_up(sites, to, _resized(sites.members[to], known))
+    _require_born(sites, sites.members[to], known)
     for environment, generation in moving.databases.items():
         bringing = Bringing(sites.active, sites.members[to], environment, generation, asked.last_copy, sites.since)
         data.stop(bringing, lossless=asked.lossless)
@@ -265,13 +262,20 @@ def _sized(sites: Sites, moving: Moving) -> Sites:
     return sites
 
 
-def _resized(site: Site) -> frozenset[str]:
-    """Return the labels of the servers that are given another plan, of roles that serve nobody at a site yet.
-
-    That powers them off, which is nobody's loss. A stateless role may serve there, and stays under guard.
+def _servers(site: Site) -> dict[str, str]:
+    """Return the plans of a site's servers by label, as its state says.
 
     Raises:
         Failed: the engine does not give the state.
+    """
+    found = (each["inputs"] for each in engine.resources(site.project) if each["type"] == guards.SERVER)
+    return {each["label"]: each["type"] for each in found}
+
+
+def _resized(site: Site, known: Mapping[str, str]) -> frozenset[str]:
+    """Return the labels of the servers that are given another plan, of roles that serve nobody at a site yet.
+
+    That powers them off, which is nobody's loss. A stateless role may serve there, and stays under guard.
     """
     wanted = {
         labels.server(site.stack.label, environment.label, role, *number): group.plan
@@ -279,22 +283,24 @@ def _resized(site: Site) -> frozenset[str]:
         if site.stack.roles[role].state == "stateful"
         for number in server_numbers(group)
     }
-    there = {
-        each["inputs"]["label"]: each["inputs"]["type"]
-        for each in engine.resources(site.project)
-        if each["type"] == guards.SERVER
-    }
-    return frozenset(label for label, plan in wanted.items() if there.get(label, plan) != plan)
+    return frozenset(label for label, plan in wanted.items() if known.get(label, plan) != plan)
 
 
 def bring_up(sites: Sites, name: str, resized: frozenset[str] = frozenset()) -> None:
+    """Bring a site up to what its file says.
+
+    Raises:
+        Refused, Failed: it can't be.
+    """
     site, asked = sites.members[name], guards.Asked(replace=resized)
     if code := updates.bring_up(site.project, Agreed(yes=True, local_state=sites.local_state, asked=asked)):
         raise Failed(f"{name}: the update ended with {code}; mend what it says above")
 
 
-def _require_born(sites: Sites, to: Site) -> None:
+def _require_born(sites: Sites, to: Site, known: Collection[str]) -> None:
     """Wait until the servers of a site are born that are to serve; that takes minutes, in which the other one serves.
+
+    Those that are known already are waited for only where none of their role answers: they may be ill.
 
     Raises:
         Failed: none of a role answers in time, or one shows another host key or lets nobody in.
@@ -303,7 +309,7 @@ def _require_born(sites: Sites, to: Site) -> None:
     needed = fleets.load(to.project, to.stack).of(
         lambda each: each.place.environment in environments or each.place.role == OPS
     )
-    late = births.late(needed)
+    late = births.late(needed, lambda silent: bool(silent.keys() - known) or bool(needed.lost(silent)))
     for label, why in late.items():
         say(f"{label}: does not answer over SSH ({why})")
     if gone := needed.lost(late):

@@ -1,4 +1,4 @@
-"""The way back of a move that has moved no traffic: the site that served goes on, and the other one forgets the data."""
+"""The way back of a move that has moved no traffic: the site that served goes on, the other one forgets the data."""
 
 from dataclasses import replace
 
@@ -38,20 +38,20 @@ def back(sites: Sites, asked: Asked) -> int:
             f"{front_name}: traffic goes to {moving.to} already, which may have rows of its own by now. `{finish}` "
             "finishes this; then the way back is a move of its own"
         )
+    journal.require_current(sites)
     if sites.active.name == moving.to:
         # What clients may have been told already they are told anew: the number never goes back.
         active = None if moving.source == sites.home.name else moving.source
         sites = sites.written(active=active, version=sites.failover.version + 1)
-        front.update(sites.front, with_others=True)
-    site = sites.members[moving.source]
+    # Whatever the file says by now: a run that was cut off, this way or that, may have left pools that are held back.
+    front.update(sites.front, with_others=True)
+    site, again = sites.members[moving.source], f"{move.task(sites, sites.members[moving.to], asked)} --back"
     for environment in moving.databases:
         data.open_again(site, environment)
-        writers.start(
-            site.project, site.stack, environment, f"{move.task(sites, sites.members[moving.to], asked)} --back"
-        )
+        writers.start(site.project, site.stack, environment, again)
+    _cleared(sites, moving)
     sites = journal.ended(sites)
     say(f"{front_name}: {moving.source} serves the stateful names")
-    _cleared(sites, moving)
     return move.tell(sites)
 
 

@@ -1,7 +1,7 @@
 """Servers that are being born: that takes minutes, and whoever needs them waits for it."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from operations.console import say
@@ -14,8 +14,10 @@ BORN_WITHIN = 1200.0  # seconds: a server upgrades its packages and pulls the im
 _IS_OVER = "cloud-init status --wait >/dev/null || true"
 
 
-def late(fleet: Fleet) -> dict[str, str]:
+def late(fleet: Fleet, waits: Callable[[Mapping[str, str]], bool] = bool) -> dict[str, str]:
     """Wait until all servers of a fleet are born; return by label why those are not that take too long.
+
+    `waits` says whether to wait for those that are silent, by label: without it, for each.
 
     Raises:
         Failed: a server shows another host key, or lets nobody in.
@@ -24,9 +26,9 @@ def late(fleet: Fleet) -> dict[str, str]:
     within = patience.healthy if fleet.project.sandbox else BORN_WITHIN
     until = time.monotonic() + within
     silent = _silent(fleet, within)
-    if silent:
+    if waits(silent):
         say(f"{', '.join(silent)}: no answer over SSH yet; waiting for it, {within:.0f} s at most")
-    while silent and time.monotonic() < until:
+    while waits(silent) and time.monotonic() < until:
         time.sleep(patience.asks)
         fleet = fleet.of(partial(_is_among, silent))
         silent = _silent(fleet, until - time.monotonic())
