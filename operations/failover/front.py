@@ -42,22 +42,14 @@ def require_updatable(front: Site, *, with_others: bool) -> None:
         Refused: changes wait in its stack, and it is not said that these may; or what is under guard would go.
         Failed: the engine can't plan it, or policies are violated.
     """
+    pack = policy.arguments(front.project)
     if not with_others:
-        _require_alone(front, _plan(front, *policy.arguments(front.project)).changes, with_others=False)
-    elif changes := waiting(front):
-        say(f"{front.name}: these changes wait at its front, and go along: {shown(changes)}")
-
-
-def waiting(front: Site) -> Sequence[Step]:
-    """Return what an update of the front would change now.
-
-    Raises:
-        Refused: what is under guard would go.
-        Failed: the engine can't plan it, or policies are violated.
-    """
-    plan = _plan(front, *policy.arguments(front.project), *_TARGETS)
+        _require_alone(front, _plan(front, *pack).changes, with_others=False)
+        return
+    plan = _plan(front, *pack, *_TARGETS)
     guards.require(front.project, plan, guards.Asked())
-    return plan.changes
+    if plan.changes:
+        say(f"{front.name}: these changes wait at its front, and go along: {_shown(plan.changes)}")
 
 
 def _plan(front: Site, *options: str) -> Plan:
@@ -72,13 +64,12 @@ def _plan(front: Site, *options: str) -> Plan:
 def _require_alone(front: Site, changes: Sequence[Step], *, with_others: bool) -> None:
     if changes and not with_others:
         raise Refused(
-            f"{front.name}: other changes wait in this stack: {shown(changes)}. Bring it up first, or take them "
+            f"{front.name}: other changes wait in this stack: {_shown(changes)}. Bring it up first, or take them "
             "back; with --with-other-changes the front alone is changed, and all else goes on waiting"
         )
 
 
-def shown(steps: Sequence[Step]) -> str:
-    """Return steps in words, the first of many."""
+def _shown(steps: Sequence[Step]) -> str:
     named = [f"{step.op} {step.kind} {step.name}" for step in steps[: updates.NAMED]]
     return ", ".join(named + ([f"{len(steps) - len(named)} others"] if len(steps) > len(named) else []))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from invoke.exceptions import Exit
 
-from operations import console, updates
+from operations import console, notes, updates
 from operations.backups import writers
 from operations.console import say
 from operations.errors import NotBegun, Refused
@@ -14,6 +14,9 @@ from operations.failover.move import Asked
 from operations.failover.sites import Site
 
 TASK = "failover.keep"
+
+NOTE = "keep"
+"""The note beside the front's state of the site that is to be the primary, until the front is so."""
 
 
 def keep(root: Path, wanted: str, asked: Asked) -> int:
@@ -30,19 +33,23 @@ def keep(root: Path, wanted: str, asked: Asked) -> int:
         raise Refused(f"{sites.front.name}: a move to {sites.moving.to} is under way; finish it first")
     journal.require_current(sites)
     active, home = sites.active, sites.home
+    if active.name == home.name and not notes.read(sites.front.project, NOTE):
+        up = sites.front.project.task("up")
+        say(
+            f"{sites.front.name}: nothing to keep: {home.name} is the primary; what waits in this stack, `{up}` changes"
+        )
+        return move.tell(sites)  # a run that was cut off may not have
     if active.name != home.name:
         front.require_updatable(sites.front, with_others=asked.with_other_changes)
-        question = f"have {active.name} be the primary, and {home.name} its standby?"
-    elif left := front.waiting(sites.front):  # a run that was cut off may have left it so
-        question = f"{home.name} is the primary, and its front is not so yet: {front.shown(left)}; change that?"
-    else:
-        say(f"{sites.front.name}: nothing to keep: {home.name} is the primary")
-        return move.tell(sites)  # a run that was cut off may not have
-    if not asked.yes and not console.agrees(f"{sites.front.name}: {question}"):
+    if not asked.yes and not console.agrees(
+        f"{sites.front.name}: have {active.name} be the primary, and other sites its standby?"
+    ):
         raise NotBegun(f"{sites.front.name}: declined; nothing was changed")
+    notes.write(sites.front.project, NOTE, {"home": active.name})
     if active.name != home.name:
         sites = sites.written(home=None if active.name == sites.front.name else active.name, active=None)
     front.update(sites.front, with_others=asked.with_other_changes)
+    notes.write(sites.front.project, NOTE, {})
     say(f"{sites.front.name}: {active.name} is the primary")
     for site in sites.members.values():
         if site.name != active.name:
