@@ -270,7 +270,8 @@ def _measured(scene: Scene, incident: Incident, seen: _Seen) -> dict[str, Any]:
         "failed": found.failed,
         "calls": len(attempts),
         "failed_calls": sum(each.status != measures.GOOD for each in attempts),
-        "seconds_to_detect": {name: round(seconds, 1) for name, seconds in found.detected.items()},
+        # A move stops the other names, too: that is found as well, and is nothing that had to be detected.
+        "seconds_to_detect": {name: round(found.detected[name], 1) for name in found.hit if name in found.detected},
         "seconds_to_detect_computed": round(found.computed, 1),
         "seconds_unserved": {name: away for name, (away, _) in unserved.items()},
         "seconds_unserved_on_the_way_back": {name: back for name, (_, back) in unserved.items()},
