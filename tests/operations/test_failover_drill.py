@@ -19,6 +19,7 @@ from operations.failover.drill.bounds import Found
 from operations.failover.drill.clients import Clients, Name
 from operations.failover.drill.incidents import INCIDENTS
 from operations.failover.drill.measures import Attempt, Served, Verdict
+from operations.failover.drill.stage import step_of
 from sandbox import front
 from sandbox.machines import Endpoint
 from tests.configuration import REMOVED, ROOT, change_platform, change_stack, git
@@ -223,6 +224,12 @@ def test_monitors_that_move_for_nothing_or_notice_too_late_end_a_drill_badly() -
         "in 1 simulated years of background errors it moved 2 times",
         "a simulated outage is noticed after 134.9 s, and 120 s are allowed ('detect_within')",
     ]
+
+
+def test_a_step_that_is_done_again_is_the_same_whatever_its_numbers_and_copies_are() -> None:
+    told = [f"us-standby: {rows} rows, as the copy {copy} says" for rows, copy in ((7, "deadbeef"), (12, "00c0ffee"))]
+    assert len({step_of(line) for line in told}) == 1
+    assert step_of(told[0]) != step_of("us-standby: 7 rows, as the database says")
 
 
 def is_clean(checkout: Checkout) -> bool:

@@ -114,7 +114,7 @@ class Stage:
 
         def is_new(line: str) -> bool:
             """Whether a line says that a step is done which was not done before."""
-            step = re.sub(r"\d+", "", line) if line.startswith((f"{self.front}: ", f"{self.standby}: ")) else ""
+            step = step_of(line) if line.startswith((f"{self.front}: ", f"{self.standby}: ")) else ""
             new = bool(step) and step not in seen
             seen.add(step)
             return new
@@ -172,6 +172,11 @@ def _failed(what: str, code: int, said: Sequence[str]) -> Failed:
         say(f"   {line}")
     last = " / ".join([line.strip() for line in said if line.strip()][-KEPT:])
     return Failed(f"`{what}` ended with {code}: {last}")
+
+
+def step_of(line: str) -> str:
+    """Return what a line says without what differs each time: numbers, and names of copies, which are hexadecimal."""
+    return re.sub(r"\b[0-9a-f]{8,64}\b|\d+", "", line)
 
 
 def _end(process: "subprocess.Popen[str]", number: int) -> None:
