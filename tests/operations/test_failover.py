@@ -336,7 +336,7 @@ def test_copies_of_before_a_site_served_count_no_more(pair: Pair) -> None:
         replace(sites, failover=sites.failover.model_copy(update={"since": labels.moment(later)})), standby
     )
     assert (known.copied, known.unlisted) == (None, "there is none since it serves")
-    with pytest.raises(Refused, match="What us-standby had before remains: `./inv backups.restore us-standby"):
+    with pytest.raises(Refused, match=r"What us-standby had before remains: `\./inv backups.restore us-standby"):
         data.bring(Bringing(primary, standby, "production", 2, last_copy=True, since=later), lossless=False)
 
 
