@@ -127,7 +127,11 @@ def test_a_killed_engine_goes_on_after_a_cut_during_every_single_call(
 
 
 @pytest.mark.parametrize("writes", [5, 17, 29])
-def test_a_run_goes_on_after_the_sandbox_was_killed_with_writes_in_flight(cut: Cut, writes: int) -> None:
+def test_a_run_goes_on_after_the_sandbox_was_killed_with_writes_in_flight(
+    cut: Cut, writes: int, exhaustive: bool
+) -> None:
+    if writes != 17 and not exhaustive:
+        pytest.skip("one cut is always made, in the middle: ./inv test --all")
     checkout = cut.checkout
     project = checkout.project()
     with subprocess.Popen(
