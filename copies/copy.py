@@ -23,8 +23,9 @@ DRIFT = dt.timedelta(minutes=10)
 
 _MOMENT = 1.0
 
-
-_GRANTED_WITHIN, _TRIES = "2s", 5
+_GRANTED_WITHIN, _TRIES = "5s", 5
+"""How long pg_dump may wait for locks, and how often it is tried again. It bounds its listing of the tables by that,
+too, which is slow on a busy server; but whoever wants a table for himself, and all behind him, wait as long."""
 
 
 class CopyError(Exception):
