@@ -40,7 +40,7 @@ def differences(root: Path, name: str, lifetime: Mapping[str, str], sources: Seq
     }
     own: dict[str, Any] = {"label": names.label_of(name), "lifetime": dict(lifetime)}
     own |= {"admin_sources": list(sources)} if sources else {}
-    closed = dict.fromkeys(("zone", "alarms", "ops", "copies", "failover", "standby"))
+    closed = dict.fromkeys(("zone", "alarms", "ops", "copies", "failover", "standby", "voice"))
     said = without_past(settings.differences(root, names.TEST))
     return dict(settings.lay_over(said, {**own, **closed, "environments": smallest}))
 

@@ -46,7 +46,7 @@ def declare(root: Path, name: str, stack: Stack, *, region: str, beside: bool) -
         kept = {"region": stack.copy_region(), "second": stack.second_copy_region()}
         above |= {"region": region, "copies": kept}
     if beside:
-        above |= {"label": f"{stack.label}d", **dict.fromkeys(("zone", "alarms", "failover", "standby"))}
+        above |= {"label": f"{stack.label}d", **dict.fromkeys(("zone", "alarms", "failover", "standby", "voice"))}
         for each in environments.values():
             each["publish"], each["database"]["copies"] = "none", False
     said = files.without_past(settings.differences(root, name))

@@ -107,11 +107,11 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(sandbox_checkout: Checkout) -> World:
-    """A sandbox with Ana's environment, which lives for eight hours."""
+    """A sandbox with the environment `trial`, which lives for eight hours."""
     before = tracked(sandbox_checkout)
     began = time.monotonic()
     ended = sandbox_checkout.run(
-        "env.up", "ana", "--allow", "198.51.100.0/24", "--allow", "203.0.113.7/32", "--sandbox", "--yes", *by("ana")
+        "env.up", "trial", "--allow", "198.51.100.0/24", "--allow", "203.0.113.7/32", "--sandbox", "--yes", *by("trial")
     )
     print(f"env.up took {time.monotonic() - began:.1f} s")
     assert ended.code == 0, ended.output + ended.errors
@@ -129,45 +129,45 @@ def tracked(checkout: Checkout) -> dict[str, bytes]:
 
 
 def test_an_environment_is_as_small_as_the_catalog_lets_it_be_and_whole(world: World) -> None:
-    assert world.counts("ana") == OBJECTS
-    objects = world.objects("ana")
+    assert world.counts("trial") == OBJECTS
+    objects = world.objects("trial")
     assert {(each["type"], each["backups"]["enabled"]) for each in objects["instances"]} == {("g6-nanode-1", True)}
     assert [(each["type"], each["cluster_size"]) for each in objects["databases"]] == [("g6-nanode-1", 1)]
 
 
 def test_whose_it_is_and_when_it_ends_is_in_the_tags_and_parses_back(world: World) -> None:
-    tags = [tuple(each["tags"]) for kind in TAGGED for each in world.objects("ana")[kind]]
-    assert all({"stack:env-ana", "owner:ana"} <= set(each) for each in tags)
+    tags = [tuple(each["tags"]) for kind in TAGGED for each in world.objects("trial")[kind]]
+    assert all({"stack:env-trial", "owner:trial"} <= set(each) for each in tags)
     (ends,) = {tag.removeprefix("ends:") for each in tags for tag in each if tag.startswith("ends:")}
     left = labels.moment_of(ends) - dt.datetime.now(dt.UTC)
     assert dt.timedelta(hours=7, minutes=45) < left <= dt.timedelta(hours=8)
 
 
 def test_it_is_reachable_from_the_given_addresses_only(world: World) -> None:
-    for firewall in world.objects("ana")["firewalls"]:
+    for firewall in world.objects("trial")["firewalls"]:
         opened = {address for rule in firewall["rules"]["inbound"] for address in rule["addresses"]["ipv4"]}
         assert opened - {"192.168.255.0/24"} == {"198.51.100.0/24", "203.0.113.7/32"}
         assert firewall["rules"]["inbound_policy"] == "DROP"
 
 
 def test_the_list_tells_age_owner_cost_and_end_though_a_killed_run_left_a_file_half_written(world: World) -> None:
-    (attributes,) = (world.folder / sandbox.BACKEND / ".pulumi" / "stacks").rglob("env-ana.json.attrs")
+    (attributes,) = (world.folder / sandbox.BACKEND / ".pulumi" / "stacks").rglob("env-trial.json.attrs")
     attributes.write_bytes(b"")
-    ana = world.listed()["ana"]
-    assert {key: ana[key] for key in ("owner", "over", "objects", "monthly", "state", "file")} == {
-        "owner": "ana",
+    trial = world.listed()["trial"]
+    assert {key: trial[key] for key in ("owner", "over", "objects", "monthly", "state", "file")} == {
+        "owner": "trial",
         "over": False,
         "objects": sum(OBJECTS.values()),
         "monthly": 84.0,
         "state": True,
         "file": True,
     }
-    assert ana["so_far"] == 0.126  # the first hour of each is begun
-    assert dt.datetime.fromisoformat(ana["began"]) < dt.datetime.fromisoformat(ana["ends"])
+    assert trial["so_far"] == 0.126  # the first hour of each is begun
+    assert dt.datetime.fromisoformat(trial["began"]) < dt.datetime.fromisoformat(trial["ends"])
     ended = world.checkout.run("env.list", "--sandbox")
-    assert [word for word in ended.output.split() if word in {"ana", "84.00", "known"}] == [
-        "ana",
-        "ana",
+    assert [word for word in ended.output.split() if word in {"trial", "84.00", "known"}] == [
+        "trial",
+        "trial",
         "84.00",
         "known",
     ]
@@ -178,99 +178,99 @@ def test_tracked_files_stay_byte_for_byte_and_no_committed_stack_is_added(world:
     assert settings.stack_names(world.checkout.root) == [*STACKS]
 
 
-@pytest.mark.parametrize("arguments", [("env.up", "ana"), ("env.down", "ana")])
+@pytest.mark.parametrize("arguments", [("env.up", "trial"), ("env.down", "trial")])
 def test_what_is_somebody_elses_is_refused(world: World, arguments: tuple[str, str]) -> None:
-    ended = world.checkout.run(*arguments, "--sandbox", "--yes", *by("bob"))
+    ended = world.checkout.run(*arguments, "--sandbox", "--yes", *by("load"))
     assert ended.code == 2
-    assert ended.errors.startswith("ana: it is ana's; ")
-    assert world.counts("ana") == OBJECTS
+    assert ended.errors.startswith("trial: it is trial's; ")
+    assert world.counts("trial") == OBJECTS
 
 
 def test_an_environment_that_never_was_can_not_be_ended(world: World) -> None:
-    ended = world.checkout.run("env.down", "anna", "--sandbox", "--yes")
+    ended = world.checkout.run("env.down", "trail", "--sandbox", "--yes")
     assert ended.code == 2
-    assert ended.errors == "there is no test environment 'anna'; the nearest known one is 'ana'\n"
+    assert ended.errors == "there is no test environment 'trail'; the nearest known one is 'trial'\n"
 
 
 def test_the_cost_is_shown_before_it_asks_and_a_no_leaves_nothing(world: World) -> None:
-    command = world.checkout.command("env.up", "eve", "--sandbox", "--ttl", "2d", *by("eve"))
+    command = world.checkout.command("env.up", "look", "--sandbox", "--ttl", "2d", *by("look"))
     terminal = Terminal(command, world.checkout.root, world.checkout.environment)
     terminal.wait_for("84.00 dollars a month, 6.05 for 2d")
     terminal.wait_for("perform this update?")
     terminal.type(f"no{ENTER}")
     assert terminal.end() == 1
-    assert world.counts("eve") == dict.fromkeys(OBJECTS, 0)
-    assert list(world.listed()) == ["ana"]
-    assert not (world.folder / "Pulumi.env-eve.yaml").exists()
+    assert world.counts("look") == dict.fromkeys(OBJECTS, 0)
+    assert list(world.listed()) == ["trial"]
+    assert not (world.folder / "Pulumi.env-look.yaml").exists()
 
 
 def test_a_killed_run_is_listed_and_another_goes_on_with_it(world: World) -> None:
-    world.kill_in_the_middle("env.up", "bob", "--sandbox", "--yes", "--ttl", "2h", *by("bob"))
-    before = world.listed()["bob"]
-    assert (before["owner"], before["state"], before["over"]) == ("bob", True, False)
+    world.kill_in_the_middle("env.up", "load", "--sandbox", "--yes", "--ttl", "2h", *by("load"))
+    before = world.listed()["load"]
+    assert (before["owner"], before["state"], before["over"]) == ("load", True, False)
     assert 0 < before["objects"] < sum(OBJECTS.values())
-    ended = world.checkout.run("env.up", "bob", "--sandbox", "--yes", *by("bob"))
+    ended = world.checkout.run("env.up", "load", "--sandbox", "--yes", *by("load"))
     assert ended.code == 0, ended.output + ended.errors
-    assert world.counts("bob") == OBJECTS
+    assert world.counts("load") == OBJECTS
     ends = labels.moment(dt.datetime.fromisoformat(before["ends"]))
-    assert {f"ends:{ends}" in each["tags"] for kind in TAGGED for each in world.objects("bob")[kind]} == {True}
+    assert {f"ends:{ends}" in each["tags"] for kind in TAGGED for each in world.objects("load")[kind]} == {True}
 
 
 def test_a_sweep_ends_what_is_over_by_state_and_by_tags_and_touches_nothing_else(world: World) -> None:
-    world.kill_in_the_middle("env.up", "carl", "--sandbox", "--yes", "--ttl", "1s", *by("carl"))
-    world.lose_file("carl")  # as on a machine that has only what is committed
-    world.lose_state("bob")
-    world.lose_file("bob")
-    world.let_end("bob")
-    # They look like Bob's, and bear no tag, or the stack of somebody else's.
+    world.kill_in_the_middle("env.up", "brief", "--sandbox", "--yes", "--ttl", "1s", *by("brief"))
+    world.lose_file("brief")  # as on a machine that has only what is committed
+    world.lose_state("load")
+    world.lose_file("load")
+    world.let_end("load")
+    # They look like those of `load`, and bear no tag, or the stack of somebody else's.
     client, region = world.client(), {"region": "us-central"}
     alike = [
-        ("/nodebalancers", client.post("/nodebalancers", data={"label": "xbob-a-other", **region})["id"]),
-        ("/nodebalancers", client.post("/nodebalancers", data={"label": "bob-a-api", **region})["id"]),
+        ("/nodebalancers", client.post("/nodebalancers", data={"label": "xload-a-other", **region})["id"]),
+        ("/nodebalancers", client.post("/nodebalancers", data={"label": "load-a-api", **region})["id"]),
     ]
     # Nothing but its label says of a database whose it is: this one's is no label of ours.
     databases = "/databases/postgresql/instances"
-    theirs = {"label": "xbob-main-db", "engine": "postgresql/16", "type": "g6-nanode-1", "cluster_size": 1, **region}
+    theirs = {"label": "xload-main-db", "engine": "postgresql/16", "type": "g6-nanode-1", "cluster_size": 1, **region}
     alike.append((databases, client.post(databases, data=theirs)["id"]))
     listed = world.listed()
     assert {name: (each["over"], each["state"]) for name, each in listed.items()} == {
-        "ana": (False, True),
-        "bob": (True, False),
-        "carl": (True, True),
+        "trial": (False, True),
+        "load": (True, False),
+        "brief": (True, True),
     }
-    assert listed["bob"]["owner"] == "bob"
-    untouched = world.objects("ana")
+    assert listed["load"]["owner"] == "load"
+    untouched = world.objects("trial")
 
     ended = world.checkout.run("env.sweep", "--sandbox", "--yes")
 
     assert ended.code == 0, ended.output + ended.errors
-    assert "bob: ended. It cost 0.13 dollars.\n" in ended.errors
-    assert "carl: ended." in ended.errors
-    assert "ana" not in {line.partition(":")[0] for line in ended.errors.splitlines()}
-    assert world.objects("ana") == untouched
-    assert world.counts("carl") == dict.fromkeys(OBJECTS, 0)
-    assert world.counts("bob") == {**dict.fromkeys(OBJECTS, 0), "nodebalancers": 1, "databases": 1}
+    assert "load: ended. It cost 0.13 dollars.\n" in ended.errors
+    assert "brief: ended." in ended.errors
+    assert "trial" not in {line.partition(":")[0] for line in ended.errors.splitlines()}
+    assert world.objects("trial") == untouched
+    assert world.counts("brief") == dict.fromkeys(OBJECTS, 0)
+    assert world.counts("load") == {**dict.fromkeys(OBJECTS, 0), "nodebalancers": 1, "databases": 1}
     for path, identity in alike:
         assert client.get(f"{path}/{identity}")["id"] == identity
         client.delete(f"{path}/{identity}")
 
 
 def test_what_can_not_be_gone_on_with_from_here_is_refused_and_can_be_ended(world: World) -> None:
-    world.lose_state("ana")
-    ended = world.checkout.run("env.up", "ana", "--sandbox", "--yes", *by("ana"))
+    world.lose_state("trial")
+    ended = world.checkout.run("env.up", "trial", "--sandbox", "--yes", *by("trial"))
     assert ended.code == 2
     assert ended.errors == (
-        "ana: it exists, and its state is missing; choose another name, or end it: `./inv env.down ana --sandbox`\n"
+        "trial: it exists, and its state is missing; choose another name, or end it: `./inv env.down trial --sandbox`\n"
     )
-    ended = world.checkout.run("env.down", "ana", "--sandbox", "--yes", *by("ana"))
+    ended = world.checkout.run("env.down", "trial", "--sandbox", "--yes", *by("trial"))
     assert ended.code == 0, ended.output + ended.errors
-    assert world.counts("ana") == dict.fromkeys(OBJECTS, 0)
+    assert world.counts("trial") == dict.fromkeys(OBJECTS, 0)
     assert world.listed() == {}
     assert tracked(world.checkout) == world.before
 
 
 @pytest.mark.parametrize(
-    "arguments", [("env.up", "ana"), ("env.down", "ana"), ("env.sweep",)], ids=lambda each: each[0]
+    "arguments", [("env.up", "trial"), ("env.down", "trial"), ("env.sweep",)], ids=lambda each: each[0]
 )
 def test_what_changes_a_cloud_needs_a_terminal_or_yes(checkout: Checkout, arguments: tuple[str, ...]) -> None:
     ended = checkout.run(*arguments, "--sandbox")
@@ -285,7 +285,7 @@ def test_a_reserved_name_is_refused(name: str) -> None:
         names.check(ROOT, name)
 
 
-@pytest.mark.parametrize("name", ["", "eightlet", "Ana", "a-b", "a b", "ä", "../x"])
+@pytest.mark.parametrize("name", ["", "eightlet", "Trial", "a-b", "a b", "ä", "../x"])
 def test_a_name_that_labels_have_no_room_or_no_letters_for_is_refused(name: str) -> None:
     with pytest.raises(Refused, match="choose 1 to 7 characters a-z, 0-9"):
         names.check(ROOT, name)
@@ -312,15 +312,17 @@ def test_a_time_to_live_that_is_none_or_too_long_is_refused(ttl: str) -> None:
         names.lifetime(ttl)
 
 
-@pytest.mark.parametrize(("given", "owner"), [("ana", "ana"), ("Ana.Example", "ana.example"), ("-Ana Ö!", "ana")])
+@pytest.mark.parametrize(
+    ("given", "owner"), [("trial", "trial"), ("Trial.Example", "trial.example"), ("-Trial Ö!", "trial")]
+)
 def test_an_owner_is_written_as_a_tag_takes_it(given: str, owner: str) -> None:
     assert names.owner(ROOT, given) == owner
 
 
 def test_without_an_owner_it_is_whose_git_address_it_is(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    subprocess.run(["git", "config", "user.email", "maria@chat-tonic.example"], cwd=tmp_path, check=True)
-    assert names.owner(tmp_path, "") == "maria"
+    subprocess.run(["git", "config", "user.email", "sysop@chat-tonic.example"], cwd=tmp_path, check=True)
+    assert names.owner(tmp_path, "") == "sysop"
 
 
 def test_an_environment_is_closed_whatever_the_test_stack_is(checkout: Checkout) -> None:
@@ -330,6 +332,7 @@ def test_an_environment_is_closed_whatever_the_test_stack_is(checkout: Checkout)
         {
             "zone": "chat-tonic-test.example",
             "alarms": {"board": "board@chat-tonic.example", "on_call": "call@chat-tonic.example"},
+            "voice": {"sites": {"test": {"edges": {"a": "198.51.100.11", "b": "198.51.100.12"}}}},
             "ops": {},
             "copies": {},
             "environments": {
@@ -342,9 +345,9 @@ def test_an_environment_is_closed_whatever_the_test_stack_is(checkout: Checkout)
             },
         },
     )
-    made = files.differences(checkout.root, "ana", {"owner": "ana", "ends": LONG_AGO})
-    stack = settings.resolve(checkout.root, "env-ana", made)
-    assert (stack.zone, stack.ops, stack.copies, stack.alarms) == (None, None, None, None)
+    made = files.differences(checkout.root, "trial", {"owner": "trial", "ends": LONG_AGO})
+    stack = settings.resolve(checkout.root, "env-trial", made)
+    assert (stack.zone, stack.ops, stack.copies, stack.alarms, stack.voice) == (None,) * 5
     assert {each.publish for each in stack.environments.values()} == {"none"}
     assert {(group.count, group.plan) for _, _, _, group in stack.groups()} == {(1, "g6-nanode-1")}
     assert {(each.database.plan, each.database.copies) for each in stack.environments.values()} == {
@@ -370,41 +373,41 @@ def real_files(tmp_path: Path) -> tuple[Project, Project]:
     }
     test = Project(tmp_path, tmp_path, "test", found.pulumi, environment, sandbox=False)
     files.make_stack(test, test)
-    return test, files.beside(test, "ana")
+    return test, files.beside(test, "trial")
 
 
 def test_on_real_accounts_the_inputs_are_the_test_stacks_and_the_host_keys_its_own(
     real_files: tuple[Project, Project],
 ) -> None:
-    test, ana = real_files
+    test, trial = real_files
     for key, text in (("linode:token", "secret token"), ("chat-tonic:hostKey-internal", credentials.host_key())):
         engine.ask(test, "config", "set", "--secret", "--raw", key, text=text)
     engine.ask(test, "config", "set", "--plaintext", "chat-tonic:pullCa", "a certificate")
-    made = files.differences(test.root, "ana", {"owner": "ana", "ends": LONG_AGO})
-    files.make_stack(ana, test)
-    files.declare(ana, made)
-    stack = settings.resolve(test.root, "env-ana", made)
-    files.fill_in(ana, stack, test)
+    made = files.differences(test.root, "trial", {"owner": "trial", "ends": LONG_AGO})
+    files.make_stack(trial, test)
+    files.declare(trial, made)
+    stack = settings.resolve(test.root, "env-trial", made)
+    files.fill_in(trial, stack, test)
 
-    written = ana.stack_file.read_bytes()
+    written = trial.stack_file.read_bytes()
     config = yaml.safe_load(written)["config"]
     assert config["chat-tonic:stack"] == made
     assert config["chat-tonic:pullCa"] == "a certificate"
     assert b"secret token" not in written
-    given, own = files._values(test), files._values(ana)
+    given, own = files._values(test), files._values(trial)
     assert own["linode:token"] == "secret token"
     assert own["chat-tonic:hostKey-internal"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
     assert own["chat-tonic:hostKey-internal"] != given["chat-tonic:hostKey-internal"]
-    assert ana.stack_file.stat().st_mode & 0o077 == 0
-    files.declare(ana, made)
-    files.fill_in(ana, stack, test)
-    assert yaml.safe_load(ana.stack_file.read_bytes()) == yaml.safe_load(written)
+    assert trial.stack_file.stat().st_mode & 0o077 == 0
+    files.declare(trial, made)
+    files.fill_in(trial, stack, test)
+    assert yaml.safe_load(trial.stack_file.read_bytes()) == yaml.safe_load(written)
 
-    ana.stack_file.unlink()  # as on another machine, which ends it
-    files.declare(ana, made)
-    files.fill_in(ana, stack, test)
-    assert files._values(ana)["linode:token"] == "secret token"
-    assert engine.resources(ana) == []
+    trial.stack_file.unlink()  # as on another machine, which ends it
+    files.declare(trial, made)
+    files.fill_in(trial, stack, test)
+    assert files._values(trial)["linode:token"] == "secret token"
+    assert engine.resources(trial) == []
 
 
 def test_on_real_accounts_it_is_brought_up_in_a_stack_and_a_file_of_its_own(
@@ -412,19 +415,19 @@ def test_on_real_accounts_it_is_brought_up_in_a_stack_and_a_file_of_its_own(
 ) -> None:
     checkout.make_real("test")
     # As an earlier run left it: the engine here only notes what it is to set.
-    shutil.copy(checkout.root / "Pulumi.test.yaml", checkout.root / "Pulumi.env-ana.yaml")
-    change_stack(checkout.root, "env-ana", {"label": "xana", "lifetime": {"owner": "ana", "ends": LONG_AGO}})
+    shutil.copy(checkout.root / "Pulumi.test.yaml", checkout.root / "Pulumi.env-trial.yaml")
+    change_stack(checkout.root, "env-trial", {"label": "xtrial", "lifetime": {"owner": "trial", "ends": LONG_AGO}})
     checkout.reach(hosts, "test")
-    checkout.use_idle_engine(**{"config_env-ana": checkout.standing["config_test"]}, stack_ls=(0, "[]"))
+    checkout.use_idle_engine(**{"config_env-trial": checkout.standing["config_test"]}, stack_ls=(0, "[]"))
     before = tracked(checkout)
-    ended = checkout.run("env.up", "ana", "--yes", *by("ana"))
+    ended = checkout.run("env.up", "trial", "--yes", *by("trial"))
     assert ended.code == 0, ended.errors
     after = tracked(checkout)
-    made = yaml.safe_load(after["Pulumi.env-ana.yaml"])["config"]["chat-tonic:stack"]
-    assert {name for name in after if after[name] != before[name]} == {"Pulumi.env-ana.yaml"}
-    assert made["lifetime"]["owner"] == "ana"
+    made = yaml.safe_load(after["Pulumi.env-trial.yaml"])["config"]["chat-tonic:stack"]
+    assert {name for name in after if after[name] != before[name]} == {"Pulumi.env-trial.yaml"}
+    assert made["lifetime"]["owner"] == "trial"
     assert made["admin_sources"] == ["8.8.8.0/24"]
-    assert [call.arguments[-1] for call in checkout.calls() if call.arguments[0] == "up"] == ["env-ana"]
+    assert [call.arguments[-1] for call in checkout.calls() if call.arguments[0] == "up"] == ["env-trial"]
     assert not [call for call in checkout.calls() if call.arguments[:2] == ["stack", "rm"]]
 
 
@@ -432,24 +435,24 @@ def test_an_update_that_is_not_begun_leaves_the_end_and_the_addresses_as_they_we
     checkout: Checkout, hosts: RealClouds
 ) -> None:
     checkout.make_real("test")
-    shutil.copy(checkout.root / "Pulumi.test.yaml", checkout.root / "Pulumi.env-pat.yaml")
+    shutil.copy(checkout.root / "Pulumi.test.yaml", checkout.root / "Pulumi.env-again.yaml")
     ends = labels.moment(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
-    change_stack(checkout.root, "env-pat", {"label": "xpat", "lifetime": {"owner": "pat", "ends": ends}})
+    change_stack(checkout.root, "env-again", {"label": "xagain", "lifetime": {"owner": "again", "ends": ends}})
     checkout.reach(hosts, "test")
     checkout.use_idle_engine(
-        **{"config_env-pat": checkout.standing["config_test"]}, stack_ls=(0, '[{"name": "env-pat"}]')
+        **{"config_env-again": checkout.standing["config_test"]}, stack_ls=(0, '[{"name": "env-again"}]')
     )
     client = linode_api4.LinodeClient(hosts.tokens.linode_platform, base_url=hosts.sandbox.linode_url)
-    tags = ["stack:env-pat", "owner:pat", f"ends:{ends}"]
-    made = client.post("/nodebalancers", data={"label": "xpat-a-api", "region": "us-central", "tags": tags})
+    tags = ["stack:env-again", "owner:again", f"ends:{ends}"]
+    made = client.post("/nodebalancers", data={"label": "xagain-a-api", "region": "us-central", "tags": tags})
     before = tracked(checkout)
     try:
-        ended = checkout.run("env.up", "pat", "--yes", "--ttl", "2d", "--allow", "203.0.113.0/24", *by("pat"))
+        ended = checkout.run("env.up", "again", "--yes", "--ttl", "2d", "--allow", "203.0.113.0/24", *by("again"))
     finally:
         client.delete(f"/nodebalancers/{made['id']}")
     assert ended.code == 2
     assert "'203.0.113.0/24' is a network reserved for documentation" in ended.errors
-    assert "`./inv env.up pat` goes on, `./inv env.down pat` takes it away." in ended.errors
+    assert "`./inv env.up again` goes on, `./inv env.down again` takes it away." in ended.errors
     assert tracked(checkout) == before
     assert not [call for call in checkout.calls() if call.arguments[0] == "up"]
 
@@ -460,12 +463,12 @@ def test_on_real_accounts_tags_alone_are_enough_to_end_one_and_nothing_of_anothe
     checkout.make_real("test")
     checkout.reach(hosts, "test")
     client = linode_api4.LinodeClient(hosts.tokens.linode_platform, base_url=hosts.sandbox.linode_url)
-    tags = ["stack:env-zoe", "owner:zoe", f"ends:{LONG_AGO}"]
+    tags = ["stack:env-stray", "owner:stray", f"ends:{LONG_AGO}"]
     made = {
         label: client.post("/nodebalancers", data={"label": label, "region": "us-central", "tags": tags})["id"]
-        for label in ("xzoe-a-api", "xzoe-a-chat", "xyan-a-api")
+        for label in ("xstray-a-api", "xstray-a-chat", "xother-a-api")
     }
-    known = {"type": BALANCER, "urn": "urn:pulumi:test::chat-tonic::x::y", "id": str(made["xzoe-a-chat"])}
+    known = {"type": BALANCER, "urn": "urn:pulumi:test::chat-tonic::x::y", "id": str(made["xstray-a-chat"])}
     states = json.dumps({"version": 3, "deployment": {"resources": [known]}})
     checkout.use_idle_engine(stack_ls=(0, "[]"), stack_export=(0, states))
     try:
@@ -473,10 +476,12 @@ def test_on_real_accounts_tags_alone_are_enough_to_end_one_and_nothing_of_anothe
         assert ended.code == 0, ended.errors
         left = {each["id"] for each in client.get("/nodebalancers?page_size=500")["data"]}
         # One is in the state of another stack, and one bears the label of another environment than its tags.
-        assert {label for label, identity in made.items() if identity in left} == {"xzoe-a-chat", "xyan-a-api"}
-        assert f"zoe: deleted NodeBalancer xzoe-a-api ({made['xzoe-a-api']}), which no state knew\n" in ended.errors
+        assert {label for label, identity in made.items() if identity in left} == {"xstray-a-chat", "xother-a-api"}
+        assert (
+            f"stray: deleted NodeBalancer xstray-a-api ({made['xstray-a-api']}), which no state knew\n" in ended.errors
+        )
     finally:
-        for label in ("xzoe-a-chat", "xyan-a-api"):
+        for label in ("xstray-a-chat", "xother-a-api"):
             client.delete(f"/nodebalancers/{made[label]}")
 
 
@@ -484,11 +489,13 @@ def test_one_that_can_not_be_ended_stops_no_other_and_alarms(checkout: Checkout,
     checkout.make_real("test")
     checkout.reach(hosts, "test")
     checkout.use_idle_engine(
-        **{"config_env-kim": checkout.standing["config_test"]}, stack_ls=(0, '[{"name": "env-kim"}]'), destroy=(4, "")
+        **{"config_env-stuck": checkout.standing["config_test"]},
+        stack_ls=(0, '[{"name": "env-stuck"}]'),
+        destroy=(4, ""),
     )
     client = linode_api4.LinodeClient(hosts.tokens.linode_platform, base_url=hosts.sandbox.linode_url)
     made = {}
-    for name in ("kim", "lea"):
+    for name in ("stuck", "quick"):
         tags = [f"stack:env-{name}", f"owner:{name}", f"ends:{LONG_AGO}"]
         labelled = {"label": f"x{name}-a-api", "region": "us-central", "tags": tags}
         made[name] = client.post("/nodebalancers", data=labelled)["id"]
@@ -496,9 +503,9 @@ def test_one_that_can_not_be_ended_stops_no_other_and_alarms(checkout: Checkout,
         ended = checkout.run("env.sweep", "--yes", "--alarm")
         assert ended.code == 1
         left = {each["id"] for each in client.get("/nodebalancers?page_size=500")["data"]}
-        assert {name: identity in left for name, identity in made.items()} == {"kim": True, "lea": False}
+        assert {name: identity in left for name, identity in made.items()} == {"stuck": True, "quick": False}
         told = "".join(path.read_text() for path in (checkout.root / ".alarms").rglob("*.json"))
-        assert "kim: this test environment is over its time, and could not be ended" in told
-        assert "lea" not in told
+        assert "stuck: this test environment is over its time, and could not be ended" in told
+        assert "quick" not in told
     finally:
-        client.delete(f"/nodebalancers/{made['kim']}")
+        client.delete(f"/nodebalancers/{made['stuck']}")
