@@ -19,6 +19,7 @@ region = Region("region", RegionArgs(name, stack, Inputs(stack)))
 pulumi.export("hosts", settings.hosts(stack))
 pulumi.export("generations", settings.generations(stack))
 pulumi.export("databases", settings.databases(stack))
+pulumi.export("failover", settings.serving(name, stack))
 # Compared is what a standby is when it serves, whatever there is of it by now.
 comparable = parity.comparable(settings.declared(where, name, differences))
 record = parity.record(comparable, deployed.get(parity.OUTPUT) or {}, dt.datetime.now(dt.UTC))

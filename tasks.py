@@ -635,6 +635,7 @@ _WITH_OTHER_CHANGES = "change the front although changes wait in its stack, and 
         "to": "the site to move to; need not be said where there is only one other",
         "back": _BACK,
         "last_copy": "take the last copy of the data, even where the database answers",
+        "data_is_there": "bring nothing: the data was restored at the other site by hand",
         "with_other_changes": _WITH_OTHER_CHANGES,
         "sandbox": SANDBOX,
         "yes": YES,
@@ -647,6 +648,7 @@ def failover_engage(
     to: str = "",
     back: bool = False,
     last_copy: bool = False,
+    data_is_there: bool = False,
     with_other_changes: bool = False,
     sandbox: bool = False,
     yes: bool = False,
@@ -655,7 +657,9 @@ def failover_engage(
     """Move the stateful names to another site, with the newest data: shows what is lost, and asks."""
     from operations.failover import engage, move
 
-    asked = move.Asked(to, back, last_copy, with_other_changes, yes=yes, on_sandbox=sandbox, local_state=local_state)
+    asked = move.Asked(
+        to, back, last_copy, data_is_there, with_other_changes, yes=yes, on_sandbox=sandbox, local_state=local_state
+    )
     _end(engage.engage(ROOT, stack, asked))
 
 

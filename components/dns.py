@@ -64,7 +64,7 @@ class BalancedName(pulumi.ComponentResource):
             name=args.host,
             description=f"{args.host} ({args.name})",
             default_pools=pools,
-            fallback_pool=pools[0],
+            fallback_pool=self.pools[args.served.last],
             proxied=True,
             steering_policy="random" if weights else "off",
             random_steering=cloudflare.LoadBalancerRandomSteeringArgs(
@@ -94,7 +94,7 @@ class BalancedName(pulumi.ComponentResource):
             method="GET",
             port=443,
             path=health.path,
-            header={"Host": [health.host or args.host]},
+            header={"Host": [args.host]},
             expected_codes=health.codes,
             follow_redirects=False,
             allow_insecure=False,

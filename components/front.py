@@ -16,11 +16,13 @@ class Served:
     """How the front serves a name.
 
     `addresses` are those of the other sites, by site; the front's own are its balancer's. `order` has the sites that
-    traffic goes to, the first one first, which is also the last resort; `weights` are their shares where all serve.
+    traffic goes to, the first one first; `last` is the one that is asked where none seems to be well; `weights` are
+    their shares where all serve.
     """
 
     addresses: Mapping[str, str]
     order: tuple[str, ...]
+    last: str
     weights: Mapping[str, float] | None = None
 
 
@@ -33,8 +35,10 @@ def served(stack: Stack, name: str, environment: str, role: str) -> Served:
         if (address := each.addresses.get(environment, {}).get(role)) and site != name
     }
     if settings.state == "stateful":
-        return Served(addresses, (stack.active(name),))
+        return Served(addresses, (stack.active(name),), stack.active(name))
     there = (name, *addresses)
     order = tuple(sorted(there, key=lambda site: site != stack.home(name)))  # stable: the primary, then as declared
+    # The site that people had the stateful names moved to is there; the primary may be what was lost.
+    last = stack.active(name) if stack.active(name) in there else order[0]
     shared = settings.sites == "active-active" and len(order) > 1
-    return Served(addresses, order, {site: sites[site].weight / 100 for site in order} if shared else None)
+    return Served(addresses, order, last, {site: sites[site].weight / 100 for site in order} if shared else None)

@@ -52,7 +52,7 @@ def role_server(stack: Stack, place: Place, inputs: Mapping[str, str], told: Tol
     Raises:
         ValueError: a value has not the form that its file needs (see `user_data`).
     """
-    settings = stack.roles[place.role]
+    settings, group = stack.roles[place.role], stack.environments[place.environment].groups[place.role]
     host = stack.host(place.environment, place.role)
     return user_data.RoleServer(
         hostname=place.label,
@@ -62,7 +62,7 @@ def role_server(stack: Stack, place: Place, inputs: Mapping[str, str], told: Tol
         port=settings.port,
         health_path=stack.health.path,
         caddy_image=stack.caddy,
-        host_names=(host,) if host else (),
+        host_names=(host, *group.serves) if host else (),
         origin_certificate=inputs["originCertificate"],
         origin_key=inputs["originKey"],
         client_ca=inputs["pullCa"],

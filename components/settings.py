@@ -38,6 +38,7 @@ __all__ = [
     "refuse_wrong_inputs",
     "required_inputs",
     "resolve",
+    "serving",
     "stack_file",
     "stack_names",
     "test_environments",
@@ -299,12 +300,18 @@ def refuse_placeholders(root: Path, stack: str, settings: Stack) -> None:
 def check_step(stack: str, settings: Stack, deployed: Mapping[str, Any]) -> None:
     """Refuse a step from what runs to what is wanted that would leave no proved servers, or none of the data.
 
-    `deployed` are the stack's outputs, of which `generations` and `databases` are read; empty before the first update.
+    `deployed` are the stack's outputs, of which `generations`, `databases` and `failover` are read; empty before the
+    first update.
 
     Raises:
         ConfigurationError: a group, or an environment's databases, add and remove generations at once; a running
-            one's image changed; or a database is to serve that does not run yet, or one to go that serves.
+            one's image changed; a database is to serve that does not run yet, or one to go that serves; or the file is
+            from before a move, and would take its traffic back without its data.
     """
+    _refuse(
+        Problem(stack_file(stack), f"{STACK_KEY}.failover.version", what)
+        for what in _move_problems(stack, deployed.get("failover") or {}, serving(stack, settings) or {})
+    )
     running, wanted = deployed.get("generations") or {}, generations(settings)
     _refuse(
         Problem(stack_file(stack), f"{STACK_KEY}.environments.{environment}.groups.{role}.generations", what)
@@ -319,6 +326,27 @@ def check_step(stack: str, settings: Stack, deployed: Mapping[str, Any]) -> None
         if (had := there.get(environment))
         for key, what in _database_problems(had, after)
     )
+
+
+def serving(stack: str, settings: Stack) -> dict[str, Any] | None:
+    """Return which site serves the stateful names, and the version of that; the stack's output `failover`."""
+    if settings.failover is None:
+        return None
+    return {"active": settings.active(stack), "version": settings.failover.version}
+
+
+def _move_problems(stack: str, running: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong: every move has a version, one higher than the last."""
+    if not running:
+        return
+    version = wanted.get("version", 0)
+    is_newer = version > running["version"] if wanted else running["active"] == stack
+    if not is_newer and wanted != running:
+        yield (
+            f"{version} is older than what runs, {running['version']:.0f}, with which {running['active']} serves the "
+            "stateful names: `git pull` probably has the newer files, of all sites. Names move by `./inv "
+            "failover.engage` and `failback`"
+        )
 
 
 def generations(settings: Stack) -> dict[str, dict[str, dict[str, str]]]:

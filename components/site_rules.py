@@ -16,8 +16,7 @@ Found = Iterator[tuple[Key, str]]
 def sites_stay_in_the_jurisdiction(stack: Stack) -> Found:
     """P7: a site elsewhere serves only what may leave."""
     for name, site in stack.other_sites().items():
-        is_outside = catalog.REGIONS[site.region].jurisdiction != stack.jurisdiction
-        if is_outside and not _serves_only_what_may_leave(stack, site):
+        if not stack.is_inside(site) and not _serves_only_what_may_leave(stack, site):
             yield (
                 ("failover", "sites", name, "region"),
                 f"'{site.region}' is outside the jurisdiction '{stack.jurisdiction}', and only roles with 'residency: "
@@ -53,6 +52,14 @@ def failures_are_detected_in_time(stack: Stack) -> Found:
             f"{health.interval} s, the last of up to {health.timeout} s with {health.retries} retries; lower those of "
             "'health', or allow more",
         )
+
+
+def sites_that_flap_stay_away(stack: Stack) -> Found:
+    """F4: a site comes back more slowly than it goes; retries follow at once, so they don't smooth anything."""
+    down, up = stack.health.consecutive_down, stack.health.consecutive_up
+    if up <= down:
+        what = f"{up} good probes bring a site back that {down} failed ones took away; write more, so that none flaps"
+        yield ("health", "consecutive_up"), what
 
 
 def roles_move_as_their_data_lets_them(stack: Stack) -> Found:
@@ -109,6 +116,7 @@ STACK_RULES: tuple[Callable[[Stack], Found], ...] = (
     sites_stay_in_the_jurisdiction,
     probes_come_from_the_jurisdiction,
     failures_are_detected_in_time,
+    sites_that_flap_stay_away,
     roles_move_as_their_data_lets_them,
     sites_have_addresses_of_names,
     voice_is_beside_the_names,
@@ -145,6 +153,14 @@ def _standby_fits(name: str, stack: Stack, others: Mapping[str, Stack]) -> Found
         yield ("zone",), f"a standby serves its primary's names, and '{of}' has the zone '{primary.zone}'; write that"
     if primary.region == stack.region:
         yield ("region",), f"'{stack.region}' is also that of '{of}', and would be lost with it; choose another"
+    hosts = {(environment, role): host for environment, role, host in primary.names()}
+    for environment, _, role, _ in stack.groups():
+        host, wanted = stack.host(environment, role), hosts.get((environment, role))
+        if primary.zone == stack.zone and wanted and host != wanted:
+            what = (
+                f"its servers would answer to {host or 'no name'}, and '{of}' sends {wanted} there; let both be alike"
+            )
+            yield ("environments", environment, "groups", role, "host"), what
 
 
 def _sites_fit(name: str, stack: Stack, others: Mapping[str, Stack]) -> Found:
@@ -161,6 +177,13 @@ def _sites_fit(name: str, stack: Stack, others: Mapping[str, Stack]) -> Found:
             yield (*key, "region"), f"the stack '{site}' is in '{other.region}'; write that"
         elif other.jurisdiction == stack.jurisdiction and (other.standby is None or other.standby.of != name):
             yield key, f"the stack '{site}' is no standby of this one; write 'standby' with 'of: {name}' into its file"
+        elif other.jurisdiction != stack.jurisdiction:
+            for environment, role in _unserved(stack, settings, other):
+                what = (
+                    f"servers of '{site}' don't answer to {stack.host(environment, role)}; publish the role there, "
+                    "with that name in the group's 'serves' (docs/sites.md says what else they need)"
+                )
+                yield (*key, "addresses", environment, role), what
     moving = stack.failover.moving
     said: dict[Key, str | None] = {
         ("failover", "home"): stack.failover.home,
@@ -172,6 +195,17 @@ def _sites_fit(name: str, stack: Stack, others: Mapping[str, Stack]) -> Found:
     for key, site_name in said.items():
         if site_name and site_name not in known:
             yield key, f"there is no site '{site_name}'; known are {', '.join(known)}"
+
+
+def _unserved(stack: Stack, site: Site, other: Stack) -> Iterator[tuple[str, str]]:
+    """Yield environment and role of the names of a stack that another one, which is a site of it, does not serve."""
+    hosts = {(environment, role): host for environment, role, host in stack.names()}
+    groups = {(environment, role): group for environment, _, role, group in other.groups()}
+    for environment, roles in site.addresses.items():
+        for place in ((environment, role) for role in roles):
+            served = groups[place].serves if place in groups and other.host(*place) else ()
+            if place in hosts and hosts[place] not in served:
+                yield place
 
 
 def _voice_fits(name: str, stack: Stack) -> Found:

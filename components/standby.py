@@ -22,8 +22,8 @@ def describe(stack: Stack) -> str:
 
 WORTH = {
     "pilot-light": "not a replica: firewalls, buckets and keys only",
-    "warm": "a small replica: every role on one server, with a database",
-    "active": "a full replica",
+    "warm": "less than a replica: every role on one server, and a database that a move fills",
+    "active": "a replica but for the data: all servers, and a database that a move fills",
 }
 """What each mode is worth when the primary is lost."""
 

@@ -147,9 +147,6 @@ class Health(Model):
     codes: Annotated[
         str, _matching(r"[1-5](\d\d|xx)(,[1-5](\d\d|xx))*", "HTTP status codes such as 200 or 2xx,301")
     ] = Field(default="200", description="status codes of a good answer, with commas; 2xx for all that begin with 2")
-    host: Annotated[str, _matching(rf"({_DNS_LABEL}\.)+{_DNS_LABEL}", "a host name")] | None = Field(
-        default=None, description="Host header that probes by Cloudflare send; without it, the name that they are for"
-    )
     probe_regions: Annotated[tuple[str, ...], Field(min_length=1), _distinct("region")] | None = Field(
         default=None,
         description="Cloudflare's regions that probe, by their codes, inside the jurisdiction; without it, the "
@@ -165,6 +162,9 @@ class BalancerCheck(Model):
     attempts: Annotated[int, Field(ge=1, le=30)] = Field(description="failed checks that take a server out")
 
 
+HostName = Annotated[str, _matching(rf"({_DNS_LABEL}\.)+{_DNS_LABEL}", "a host name")]
+
+
 class Group(Model):
     """The servers of one role in one environment."""
 
@@ -176,6 +176,9 @@ class Group(Model):
     host: str | None = Field(
         default=None,
         description="first label of its host name; without it, the environment's host_prefix and the role's name",
+    )
+    serves: Annotated[tuple[HostName, ...], _distinct("host name")] = Field(
+        default=(), description="names of other stacks' fronts that its servers answer to, beside its own"
     )
 
 
@@ -524,6 +527,10 @@ class Stack(Model):
     def other_sites(self) -> dict[str, Site]:
         """Return the front's sites but this stack's own, by name."""
         return self.failover.sites if self.failover else {}
+
+    def is_inside(self, site: Site) -> bool:
+        """Whether a site is in the stack's jurisdiction, which what has data never leaves."""
+        return catalog.REGIONS[site.region].jurisdiction == self.jurisdiction
 
     def home(self, name: str) -> str:
         """Return the site that is the primary by decision; this stack is called `name`."""

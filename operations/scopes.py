@@ -14,6 +14,9 @@ class Scope:
     path: str
 
 
+ORIGIN = "Zone / SSL and Certificates: Edit"
+"""What a token makes an origin certificate with, which is all that a standby's is for at Cloudflare."""
+
 SCOPES: Mapping[str, tuple[Scope, ...]] = {
     PLATFORM: (
         Scope("account:read_only", "/account"),
@@ -33,7 +36,7 @@ SCOPES: Mapping[str, tuple[Scope, ...]] = {
         Scope("Zone / DNS: Edit", "/zones/{zone}/dns_records"),
         Scope("Zone / Load Balancers: Edit", "/zones/{zone}/load_balancers"),
         Scope("Zone / Health Checks: Edit", "/zones/{zone}/healthchecks"),
-        Scope("Zone / SSL and Certificates: Edit", "/zones/{zone}/origin_tls_client_auth"),
+        Scope(ORIGIN, "/zones/{zone}/origin_tls_client_auth"),
         Scope("Zone / Workers Routes: Edit", "/zones/{zone}/workers/routes"),
         Scope("Account / Load Balancing: Monitors and Pools: Edit", "/accounts/{account}/load_balancers/pools"),
         Scope("Account / Notifications: Edit", "/accounts/{account}/alerting/v3/policies"),

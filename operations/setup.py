@@ -149,7 +149,10 @@ class _Setup:
         content = read_project_file(self.root)
         url = checks.backend_url(self.root, self.environment)
         if not (content.get("backend") or {}).get("url"):
-            hint = "The state of all stacks is kept in one place, as s3://bucket?endpoint=...&region=...: make it once."
+            hint = (
+                "The state of all stacks is kept in one place, as s3://bucket?endpoint=...&region=...: make it once, "
+                "in a data center where no site is."
+            )
             yield Question("URL of the state backend", BACKEND, self._put_backend, hint=hint, usual=url or "")
         intent = checks.Intent(self.root, self.name, self._stack(), self.environment)
         given = {checks.PASSPHRASE, checks.PASSPHRASE_FILE} & self.environment.keys()
@@ -177,7 +180,8 @@ class _Setup:
         for each in self._missing():
             if each.key in INPUTS:
                 account = accounts.get(each.key)
-                hint = f"{account}: make a token with {scopes.wanted(account)}." if account else ""
+                wanted = scopes.ORIGIN if account == scopes.EDGE and not self._stack().has_front else ""
+                hint = f"{account}: make a token with {wanted or scopes.wanted(account)}." if account else ""
                 take = partial(self._set, each.key)
                 yield Question(each.purpose, INPUTS[each.key], take, each.secret, each.of_lines, hint)
 

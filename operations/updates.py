@@ -45,6 +45,10 @@ def up(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
         Refused, Failed.
     """
     chosen = stacks.select(root, wanted)
+    for name, stack in chosen.items():
+        if stack.failover and stack.failover.moving:
+            to = stack.failover.moving.to
+            raise Refused(f"{name}: a move to {to} is under way; finish it, or take it back (docs/failover.md)")
     if len(chosen) > 1 and agreed.asked != Asked():
         raise Refused("--replace and --delete name what one stack holds; name that stack, one at a time")
     require_consent(f"up {wanted}", on_sandbox=on_sandbox, yes=agreed.yes)

@@ -69,6 +69,14 @@ def in_the_own_zone(resource: Resource, context: Context) -> Iterator[str]:
             yield f"its `{name}` is '{value}', and the stack's is '{own}'; use the stack's `chat-tonic:{key}`"
 
 
+def in_its_pool(resource: Resource, _: Context) -> Iterator[str]:
+    """P7, F5: no request goes to another site than steering chose, whatever that one answers."""
+    routing = resource.get("adaptiveRouting")
+    across = routing.get("failoverAcrossPools") if isinstance(routing, dict) else None
+    if resource.kind == "cloudflare:LoadBalancer" and across not in (None, False, UNKNOWN):
+        yield "its `adaptive_routing` has `failover_across_pools` on; leave it out, or write False"
+
+
 @dataclass(frozen=True)
 class Capability:
     """What a region has to have for a kind of resource, or for one of its properties where that is set."""
@@ -117,5 +125,6 @@ RULES = (
         in_the_jurisdiction,
     ),
     ResourceRule("zone", "What is made at Cloudflare is in the stack's own zone and account.", in_the_own_zone),
+    ResourceRule("steering", "Load balancers of Cloudflare never retry a request in another site's pool.", in_its_pool),
     ResourceRule("capabilities", "A region has what is declared in it.", capable),
 )

@@ -24,10 +24,13 @@ WORKFLOWS = {path.stem: yaml.load(path.read_text(), yaml.BaseLoader) for path in
 JOBS = [(name, job) for name, workflow in WORKFLOWS.items() for job in workflow["jobs"].values()]
 STEPS = [(name, step) for name, job in JOBS for step in job.get("steps", [])]
 ON_REAL_ACCOUNTS = "./.github/workflows/task.yml"
-COMMENTS, ALL_ENVIRONMENTS = "comment", {"test", "us-central", "eu-frankfurt"}
+COMMENTS, REGIONS = "comment", {"us-central", "us-standby", "eu-frankfurt", "eu-standby"}
+ALL_ENVIRONMENTS = {"test", *REGIONS}
 
 RUNS_ELSEWHERE = {"./inv test", "./inv --list", "./inv $TASK"}
 """Not run here: the tests themselves, no task, and the line that stands for all those of ON_REAL_ACCOUNTS."""
+RUN_OF_ONE = "eu-standby"
+"""Not run here either: what is done with this one is what is done with the other standby, and tested to be."""
 
 
 def triggers(workflow: dict[str, Any]) -> set[str]:
@@ -41,10 +44,11 @@ def of_real_accounts() -> list[dict[str, str]]:
 
 
 def lines() -> list[str]:
-    """Return every task that a workflow runs, in the order of the files and jobs."""
+    """Return every task that is run here, once, in the order of the files and jobs."""
     run = [line.partition(" #")[0] for _, step in STEPS for line in step.get("run", "").splitlines()]
     ours = [line for line in run if line.startswith("./inv") and line not in RUNS_ELSEWHERE]
-    return [*(f"./inv {each['task']}" for each in of_real_accounts()), *ours]
+    real = (f"./inv {each['task']}" for each in of_real_accounts() if RUN_OF_ONE not in each["task"])
+    return [*dict.fromkeys([*real, *ours])]
 
 
 def test_actionlint_has_nothing_to_say() -> None:
@@ -100,7 +104,7 @@ def test_a_stack_is_worked_on_by_its_jurisdictions_runner_in_its_own_environment
     for each in of_real_accounts():
         stack = each["environment"].removesuffix("-watch")
         assert stack in ALL_ENVIRONMENTS
-        assert each["runner"] == ("eu" if stack == "eu-frankfurt" else "us")
+        assert each["runner"] == ("eu" if stack.startswith("eu-") else "us")
         changes_the_stack = each["task"].startswith("up ")
         assert each["environment"] == (stack if changes_the_stack else f"{stack}-watch")
         assert stack in each["task"] or each["task"].startswith("env.")
@@ -112,15 +116,21 @@ def test_a_stack_is_worked_on_by_its_jurisdictions_runner_in_its_own_environment
 def test_what_could_be_restored_is_looked_at_daily_and_proved_and_brought_away_weekly_in_every_region() -> None:
     done = {each["task"].removesuffix(" --alarm") for each in of_real_accounts()}
     assert {f"backups.status {stack}" for stack in ALL_ENVIRONMENTS} <= done
-    weekly = {
-        f"backups.{what}"
-        for stack in ("us-central", "eu-frankfurt")
-        for what in (f"drill {stack}", f"copy {stack} --second")
-    }
+    weekly = {f"backups.{what}" for stack in REGIONS for what in (f"drill {stack}", f"copy {stack} --second")}
     assert weekly <= done
     assert [
         each["cron"].split()[-1] for name in ("backups", "proofs") for each in WORKFLOWS[name]["on"]["schedule"]
     ] == ["*", "0"]
+
+
+def test_both_jurisdictions_have_the_same_done_and_their_fronts_are_asked_every_hour() -> None:
+    done = sorted(each["task"] for each in of_real_accounts() if each["runner"] == "us" and "test" not in each["task"])
+    there = (each["task"] for each in of_real_accounts() if each["runner"] == "eu")
+    here = (each.replace("eu-frankfurt", "us-central").replace("eu-standby", "us-standby") for each in there)
+    assert sorted(here) == [each for each in done if not each.startswith("env.")]
+    hourly = {job["with"]["task"] for job in WORKFLOWS["failover"]["jobs"].values()}
+    assert hourly == {"failover.status us-central --alarm", "failover.status eu-frankfurt --alarm"}
+    assert WORKFLOWS["failover"]["on"]["schedule"][0]["cron"].split()[1:] == ["*"] * 4
 
 
 def test_whoever_runs_a_task_on_real_accounts_has_its_environments_secrets() -> None:
@@ -128,7 +138,9 @@ def test_whoever_runs_a_task_on_real_accounts_has_its_environments_secrets() -> 
     assert {job.get("secrets") for _, job in JOBS if job.get("uses") == ON_REAL_ACCOUNTS} == {"inherit"}
 
 
-def test_a_deployment_is_alone_and_the_second_region_waits_for_the_health_of_the_first() -> None:
+def test_a_deployment_is_alone_and_each_stack_waits_for_the_health_of_the_one_before_a_standby_before_its_front() -> (
+    None
+):
     deploy = WORKFLOWS["deploy"]
     assert deploy["concurrency"] == {"group": "deploy", "cancel-in-progress": "false"}
     order: list[str] = []
@@ -137,30 +149,28 @@ def test_a_deployment_is_alone_and_the_second_region_waits_for_the_health_of_the
         order.insert(0, deploy["jobs"][job]["with"]["task"].removesuffix(" --alarm"))
         job = deploy["jobs"][job].get("needs")
     assert order == [
-        "up test --yes",
-        "servers.apply test --yes",
-        "servers.list test --healthy",
-        "up us-central --yes",
-        "servers.apply us-central --yes",
-        "servers.list us-central --healthy",
-        "up eu-frankfurt --yes",
-        "servers.apply eu-frankfurt --yes",
-        "servers.list eu-frankfurt --healthy",
+        f"{task} {stack}{option}"
+        for stack in ("test", "us-standby", "us-central", "eu-standby", "eu-frankfurt")
+        for task, option in (("up", " --yes"), ("servers.apply", " --yes"), ("servers.list", " --healthy"))
     ]
     assert len(order) == len(deploy["jobs"])
 
 
+FEWER = {"ops": None, "copies": None}
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """A checkout with every stack, each with one environment of one role."""
+    """A checkout with every stack, each with one environment of one role: a stateless one, so no data can be lost."""
     for checkout in sandboxed(tmp_path_factory.mktemp("small")):
-        roles = {f"groups.{role}": REMOVED for role in ("chat", "customer-service", "web-chat")}
-        one_role = {"production": {**roles, "groups.api.count": 1, "database.copies": False}, "internal": roles}
+        roles = {f"groups.{role}": REMOVED for role in ("api", "chat", "customer-service")}
+        one_role = {"production": {**roles, "groups.web-chat.count": 1, "database.copies": False}, "internal": roles}
         for environment, changes in one_role.items():
             change_platform(checkout.root, {f"environments.{environment}.{key}": to for key, to in changes.items()})
         for stack in ("us-central", "eu-frankfurt"):
-            fewer = {"ops": None, "copies": None, "environments.bot-testing": REMOVED}
-            change_stack(checkout.root, stack, fewer)
+            change_stack(checkout.root, stack, {**FEWER, "environments.bot-testing": REMOVED})
+        for stack in ("us-standby", RUN_OF_ONE):
+            change_stack(checkout.root, stack, FEWER)
         yield checkout
 
 

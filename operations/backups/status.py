@@ -106,7 +106,9 @@ def data(found: Mapping[str, Sequence[Row]]) -> dict[str, list[dict[str, Any]]]:
 def table(found: Mapping[str, Sequence[Row]]) -> Table:
     """Return the report for people."""
     shown = Table(Column("Of", no_wrap=True), "What", "Newest", "State", "What to do")
-    for rows in found.values():
+    for stack, rows in found.items():
+        if not rows:
+            shown.add_row(stack, "", "", "nothing is there")
         for row in rows:
             at = row.at.strftime("%Y-%m-%d %H:%M UTC") if row.at else ""
             told = row.do if row.state != GOOD else ""

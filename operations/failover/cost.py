@@ -13,6 +13,7 @@ from operations.backups.contents import Contents, past, taken
 from operations.backups.reach import Program
 from operations.environments.report import length
 from operations.errors import Failed, Refused
+from operations.failover.drill.incidents import INCIDENTS
 from operations.failover.sites import Site, Sites
 
 FAILOVER, REBUILD = "failover", "rebuild"
@@ -69,6 +70,11 @@ class Cost:
             return f"all: no copy is known: {self.unlisted}"
         return f"{length(age)}: all that was written since the copy of {self.copied:%Y-%m-%d %H:%M} UTC"
 
+    def newest(self, now: dt.datetime) -> str:
+        """Return how old the newest copy is, for people; or why none is known."""
+        age = self.age(now)
+        return self.unlisted if age is None else f"{length(age)} old, of {self.copied:%Y-%m-%d %H:%M} UTC"
+
     def takes(self) -> str:
         """Return how long it would take, for people."""
         return str(self.measured) if self.measured else "unknown: nothing was measured yet"
@@ -91,8 +97,8 @@ def costs(sites: Sites, to: Site) -> Iterator[Cost]:
 def measured(sites: Sites, to: Site) -> Measured | None:
     """Return how long it took when it was done last, on the same kind of clouds, by the evidence that is kept.
 
-    That is the longest move of the last drill with the standby as much there as it is now. Else it is the last rebuild
-    of one of the sites, which makes more than a move does.
+    That is the longest move of the last drill with the standby as much there as it is now, of those that nobody cut off
+    or hindered. Else it is the last rebuild of one of the sites, which makes more than a move does.
     """
     place = "sandbox" if sites.front.project.sandbox else "real"
     for kind in (FAILOVER, REBUILD):
@@ -115,7 +121,12 @@ def _kept(root: Path, kind: str, place: str, stacks: Collection[str]) -> Iterato
 def _seconds(kind: str, found: Mapping[str, Any], mode: str) -> float:
     if kind == REBUILD:
         return float(found.get("seconds_to_recover", 0))
-    moves = [each["seconds_of_the_move"] for each in found["incidents"] if each["mode"] == mode]
+    hindered = {name for name, incident in INCIDENTS.items() if incident.cut or incident.faults}
+    moves = [
+        each.get("seconds_of_the_move", 0)
+        for each in found["incidents"]
+        if each["mode"] == mode and each["incident"] not in hindered
+    ]
     return float(max(moves, default=0))
 
 

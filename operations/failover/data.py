@@ -6,7 +6,7 @@ has all that was written; a copy is compared, table by table.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +119,25 @@ def _is_empty(site: Site, declared: Stack, environment: str, generation: int) ->
         label = labels.database(declared.label, declared.environments[environment].label, generation)
         say(f"{site.name}: {label} is left as it is, as it does not say whether it is empty: {error.message}")
         return False
+
+
+def require_held(site: Site, environments: Iterable[str]) -> None:
+    """Refuse a site whose databases that serve do not hold anything yet.
+
+    Raises:
+        Refused: one holds nothing, or does not say what it holds.
+        Failed: what is there can't be asked.
+    """
+    for environment in environments:
+        serves = site.stack.environments[environment].database.serves if environment in site.stack.environments else 0
+        if is_there(site, environment, serves):
+            held = Contents.of(site.project, site.stack, environment)
+            if held and not contents.is_empty(held.record(serves)):
+                continue
+        raise Refused(
+            f"{site.name}: {environment}: --data-is-there: no database there holds anything; "
+            f"`{site.project.task('backups.restore')} --environment {environment} --copy ID` first"
+        )
 
 
 def bring(moved: Bringing, *, lossless: bool) -> None:
@@ -262,12 +281,11 @@ def no_copy(source: Site, to: Site, environment: str, since: dt.datetime | None)
     label = _label(source, environment)
     if since is None:
         return f"{source.name}: {environment}: there is no copy of {label}, so there is nothing to bring without it"
-    restore, keep = to.project.task("backups.restore"), to.project.task("failover.keep")
+    restore, engage = to.project.task("backups.restore"), to.project.task("failover.engage")
     return (
         f"{source.name}: {environment}: there is no copy of {label} since it serves, and older ones are of another "
         f"time. What {to.name} had before remains: `{restore} --environment {environment} --copy ID` with its own last "
-        f"copy; then write `active: {to.name}` and a `version` one higher into the section 'failover' of the front's "
-        f"file, without 'since'; and `{keep} --with-other-changes` (docs/failover.md)"
+        f"copy, then `{engage} --to {to.name} --data-is-there`"
     )
 
 

@@ -17,8 +17,7 @@ def engage(root: Path, wanted: str, asked: Asked) -> int:
         NotBegun: somebody said no.
         Failed: a step failed.
     """
-    options = f"{f' --to {asked.to}' if asked.to else ''}{' --back' if asked.back else ''}"
-    updates.require_consent(f"{TASK} {wanted}{options}", on_sandbox=asked.on_sandbox, yes=asked.yes)
+    updates.require_consent(f"{TASK} {wanted}{asked.options}", on_sandbox=asked.on_sandbox, yes=asked.yes)
     sites = asked.read(root, wanted)
     if asked.back:
         return takeback.back(sites, asked)

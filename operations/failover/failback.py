@@ -19,8 +19,7 @@ def failback(root: Path, wanted: str, asked: Asked) -> int:
         NotBegun: somebody said no.
         Failed: a step failed, or a table differs.
     """
-    option = " --back" if asked.back else ""
-    updates.require_consent(f"{TASK} {wanted}{option}", on_sandbox=asked.on_sandbox, yes=asked.yes)
+    updates.require_consent(f"{TASK} {wanted}{asked.options}", on_sandbox=asked.on_sandbox, yes=asked.yes)
     sites = asked.read(root, wanted)
     if asked.back:
         return takeback.back(sites, asked)

@@ -4,7 +4,6 @@ So files that are older than what runs, and a move that somebody else is at, are
 """
 
 import json
-from typing import Any
 
 from components import settings
 from components.topology import Moving
@@ -71,7 +70,7 @@ def noted(sites: Sites, moving: Moving) -> None:
     notes.write(sites.front.project, NOTE, written)
 
 
-def ended(sites: Sites, **values: Any) -> Sites:
-    """Take the journal away, the note first: a run that is cut off in between goes on. Values are written with it."""
+def ended(sites: Sites) -> Sites:
+    """Take the journal away, the note first: a run that is cut off in between goes on."""
     notes.write(sites.front.project, NOTE, {})
-    return sites.written(moving=None, **values)
+    return sites.written(moving=None)

@@ -27,7 +27,7 @@ def keep(root: Path, wanted: str, asked: Asked) -> int:
         NotBegun: somebody said no.
         Failed: the front can't be brought to it, or nobody can be told.
     """
-    updates.require_consent(f"{TASK} {wanted}", on_sandbox=asked.on_sandbox, yes=asked.yes)
+    updates.require_consent(f"{TASK} {wanted}{asked.options}", on_sandbox=asked.on_sandbox, yes=asked.yes)
     sites = asked.read(root, wanted)
     if sites.moving:
         raise Refused(f"{sites.front.name}: a move to {sites.moving.to} is under way; finish it first")
@@ -38,7 +38,7 @@ def keep(root: Path, wanted: str, asked: Asked) -> int:
         say(
             f"{sites.front.name}: nothing to keep: {home.name} is the primary; what waits in this stack, `{up}` changes"
         )
-        return move.tell(sites)  # a run that was cut off may not have
+        return move.finished(move.told(sites))  # a run that was cut off may not have
     if active.name != home.name:
         front.require_updatable(sites.front, with_others=asked.with_other_changes)
     if not asked.yes and not console.agrees(
@@ -54,7 +54,7 @@ def keep(root: Path, wanted: str, asked: Asked) -> int:
     for site in sites.members.values():
         if site.name != active.name:
             _start(site, sites.environments())
-    return move.tell(sites)
+    return move.finished(move.told(sites))
 
 
 def _start(site: Site, environments: Sequence[str]) -> None:

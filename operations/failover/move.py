@@ -39,18 +39,33 @@ ACTIVE = "active"
 class Asked:
     """What was said on the command line: where to, or to go back, and what was agreed to.
 
-    `last_copy`: take the last copy, also where the database answers. `with_other_changes`: the front is changed even
-    where other changes wait in its stack. `lossless`: only with every row.
+    `last_copy`: take the last copy, also where the database answers. `data_is_there`: bring nothing, as the data was
+    restored at the other site by hand. `with_other_changes`: the front is changed even where other changes wait in its
+    stack. `lossless`: only with every row.
     """
 
     to: str = ""
     back: bool = False
     last_copy: bool = False
+    data_is_there: bool = False
     with_other_changes: bool = False
     lossless: bool = False
     yes: bool = False
     on_sandbox: bool = False
     local_state: bool = False
+
+    @property
+    def options(self) -> str:
+        """Return the options as they are written again, but for --sandbox and --yes: ` --to us-standby --last-copy`."""
+        options = {
+            f"--to {self.to}": bool(self.to),
+            "--back": self.back,
+            "--last-copy": self.last_copy,
+            "--data-is-there": self.data_is_there,
+            "--with-other-changes": self.with_other_changes,
+            "--local-state": self.local_state,
+        }
+        return "".join(f" {option}" for option, said in options.items() if said)
 
     def read(self, root: Path, wanted: str) -> Sites:
         """Return the sites as the files say now; raises as `Sites.read` does."""
@@ -79,6 +94,8 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
         moving = _begun(sites, to, asked)
     else:
         say(f"{sites.front.name}: going on with the move to {to.name}, which began {moving.since}")
+        if asked.data_is_there and moving.databases:
+            raise Refused(f"{sites.front.name}: --data-is-there: that move brings data; `--back` first")
         if moving.lossless and asked.last_copy and sites.active.name == moving.source:
             moving = _given_up(sites, to, moving, asked)
     journal.noted(sites, moving)
@@ -89,7 +106,10 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
         again = task(sites, to, asked)
         say(f"{sites.front.name}: not finished. `{again}` goes on; until traffic moves, `{again} --back` goes back.")
         raise
-    return tell(sites, *_copies(sites))
+    # People first: a copy takes as long as the data is large. Whoever is cut off in here does both again.
+    problems = [*told(sites), *_copies(sites)]
+    journal.ended(sites)
+    return finished(problems)
 
 
 def _require_front(sites: Sites, to: Site, asked: Asked) -> None:
@@ -112,14 +132,11 @@ def _require_front(sites: Sites, to: Site, asked: Asked) -> None:
 
 def task(sites: Sites, to: Site, asked: Asked) -> str:
     """Return the command line that goes on with a move, as it was begun."""
-    options = {
-        f"--to {to.name}": not asked.lossless,
-        "--last-copy": asked.last_copy and not asked.lossless,
-        "--with-other-changes": asked.with_other_changes,
-        "--local-state": asked.local_state,
-    }
-    task = sites.front.project.task("failover.failback" if asked.lossless else "failover.engage")
-    return " ".join((task, *(option for option, said in options.items() if said)))
+    if asked.lossless:
+        return (
+            sites.front.project.task("failover.failback") + replace(asked, to="", back=False, last_copy=False).options
+        )
+    return sites.front.project.task("failover.engage") + replace(asked, to=to.name, back=False).options
 
 
 def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
@@ -132,6 +149,27 @@ def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
     """
     source, whole = sites.active, settings.declared(sites.root, to.name, settings.differences(sites.root, to.name))
     _require_names(sites, to, whole)
+    if asked.data_is_there:
+        filled, costs = dict[str, int](), list[Cost]()
+        data.require_held(to, sites.environments())
+    else:
+        filled, costs = _brought(sites, to, whole, asked)
+    new = {each: labels.database(whole.label, whole.environments[each].label, filled[each]) for each in filled}
+    console.show(_plan(sites, to, asked, new, costs))
+    if not asked.yes and not console.agrees(f"{sites.front.name}: move the stateful names to {to.name}?"):
+        raise NotBegun(f"{sites.front.name}: declined; nothing was changed")
+    now = labels.moment(dt.datetime.now(dt.UTC))
+    return Moving(source=source.name, to=to.name, since=now, databases=filled, lossless=asked.lossless)
+
+
+def _brought(sites: Sites, to: Site, whole: Stack, asked: Asked) -> tuple[dict[str, int], list[Cost]]:
+    """Return by environment the generation of the database that takes the data, and what that costs.
+
+    Raises:
+        Refused: the data can't be brought.
+        Failed: what is there can't be asked.
+    """
+    source = sites.active
     for environment in sites.environments():
         data.require_copies(source, source.stack, environment)
         data.require_copies(to, whole, environment)
@@ -144,12 +182,7 @@ def _begun(sites: Sites, to: Site, asked: Asked) -> Moving:
         )
     if empty := [each.environment for each in costs if (each.silence or asked.last_copy) and each.has_none]:
         raise Refused("\n".join(data.no_copy(source, to, each, sites.since) for each in empty))
-    new = {each: labels.database(whole.label, whole.environments[each].label, filled[each]) for each in filled}
-    console.show(_plan(sites, to, asked, new, costs))
-    if not asked.yes and not console.agrees(f"{sites.front.name}: move the stateful names to {to.name}?"):
-        raise NotBegun(f"{sites.front.name}: declined; nothing was changed")
-    now = labels.moment(dt.datetime.now(dt.UTC))
-    return Moving(source=source.name, to=to.name, since=now, databases=filled, lossless=asked.lossless)
+    return filled, costs
 
 
 def _given_up(sites: Sites, to: Site, moving: Moving, asked: Asked) -> Moving:
@@ -184,14 +217,18 @@ def _plan(sites: Sites, to: Site, asked: Asked, new: Mapping[str, str], costs: S
     if to.stack.standby and to.stack.standby.mode != ACTIVE:
         off = "servers of stateful roles that get another plan are powered off for that"
         shown.add_row("up to size", f"{to.name} is '{to.stack.standby.mode}', and becomes '{ACTIVE}'; {off}")
-    for environment, label in new.items():
+    for environment in sites.environments():
         shown.add_row(
             "stopped", f"the applications of {environment} at {source.name} that use the database; it is closed"
         )
-        shown.add_row("data", f"{label} gets what {source.name} has, compared table by table")
+        label = new.get(environment)
+        brought = f"{label} gets what {source.name} has, compared table by table" if label else "nothing is brought"
+        shown.add_row("data", brought)
     for name in sites.names():
         if name.stateful:
             shown.add_row("moved", f"{name.host}, and the metadata tells clients")
+    if asked.data_is_there:
+        shown.add_row("lost", f"all that {source.name} has, and {to.name} has not", style="bold red")
     for each in costs:
         said = replace(each, silence="--last-copy") if asked.last_copy else each
         then = "nothing moves" if asked.lossless else "all that was written since its last copy"
@@ -202,7 +239,7 @@ def _plan(sites: Sites, to: Site, asked: Asked, new: Mapping[str, str], costs: S
 
 
 def _go_on(sites: Sites, moving: Moving, asked: Asked) -> Sites:
-    """Go through the steps that are left; return the sites as they are then, with the journal gone.
+    """Go through the steps that are left until traffic has moved; return the sites as they are then.
 
     Raises:
         Refused, Failed: a step failed.
@@ -213,7 +250,7 @@ def _go_on(sites: Sites, moving: Moving, asked: Asked) -> Sites:
     front.update(sites.front, with_others=asked.with_other_changes)
     say(f"{sites.front.name}: {moving.to} serves the stateful names")
     # A copy of its own is made after this; what its bucket has of before is what it held as a standby, or long ago.
-    return journal.ended(sites, since=labels.moment(cost.now()))
+    return sites.written(since=labels.moment(cost.now()))
 
 
 def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
@@ -228,12 +265,16 @@ def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
     known = _servers(sites.members[to])
     bring_up(sites, to, _resized(sites.members[to], known))
     _require_born(sites, sites.members[to], known)
-    for environment, generation in moving.databases.items():
-        bringing = Bringing(sites.active, sites.members[to], environment, generation, asked.last_copy, sites.since)
+    for environment in sites.environments():
+        serves = sites.members[to].stack.environments[environment].database.serves
+        brought, generation = environment in moving.databases, moving.databases.get(environment, serves)
+        given_up = asked.last_copy or not brought
+        bringing = Bringing(sites.active, sites.members[to], environment, generation, given_up, sites.since)
         data.stop(bringing, lossless=asked.lossless)
-        writers.stop(sites.members[to].project, sites.members[to].stack, environment)
-        data.bring(bringing, lossless=asked.lossless)
-        if sites.members[to].stack.environments[environment].database.serves != generation:
+        if brought:
+            writers.stop(sites.members[to].project, sites.members[to].stack, environment)
+            data.bring(bringing, lossless=asked.lossless)
+        if serves != generation:
             place = ("environments", environment, "database")
             sites = sites.said_of(sites.members[to], {place: {"serving": generation}})
             bring_up(sites, to)
@@ -241,10 +282,11 @@ def _ready(sites: Sites, moving: Moving, asked: Asked) -> Sites:
         data.open_again(site, environment)
         writers.start(site.project, site.stack, environment, task(sites, site, asked))
     site = sites.members[to]
-    proved = [(name.environment, name.role) for name in sites.names() if name.environment in site.stack.environments]
-    said = health.wait(site.project, site.stack, sites.front.project, proved)
-    for environment, roles in said.items():
-        say(f"{to}: {environment}: " + ", ".join(f"{role} answers {status}" for role, status in roles.items()))
+    proved = {(name.environment, name.role): name.stateful for name in sites.names()}
+    for environment, roles in health.wait(site.project, site.stack, sites.front.project, proved).items():
+        for role, said in roles.items():
+            left = "" if health.serves(said) else "; it is stateless, so the move goes on without it"
+            say(f"{to}: {environment}: {role} answers: {said}{left}")
     return sites
 
 
@@ -338,12 +380,8 @@ def _copies(sites: Sites) -> list[str]:
     return problems
 
 
-def tell(sites: Sites, *problems: str) -> int:
-    """Tell the board and those on call where the stateful names are, if not at home; return the exit code.
-
-    Raises:
-        Failed: that can't be told, or there are problems: all else is done.
-    """
+def told(sites: Sites) -> list[str]:
+    """Tell the board and those on call where the stateful names are, if not at home; return what went wrong."""
     away = sites.front.project.task("failover.failback"), sites.front.project.task("failover.keep")
     incident = Incident(
         f"failover {sites.front.name}",
@@ -353,13 +391,21 @@ def tell(sites: Sites, *problems: str) -> int:
         f"{sites.home.name} serves them again, or it was decided that it stays so",
     )
     current = [] if sites.active.name == sites.home.name else [incident]
-    failures = list(problems)
     try:
         line = f"failover.engage {sites.front.name}"
         with alarms.Job(sites.root, line, sites.front.name, True, sites.front.project.sandbox) as job:
             job.report(sites.front.name, f"failover {sites.front.name}", current)
     except Failed as failed:
-        failures.append(str(failed.message))
-    if failures:
-        raise Failed("\n".join(failures))
+        return [str(failed.message)]
+    return []
+
+
+def finished(problems: Sequence[str]) -> int:
+    """Return the exit code of what is done, but for problems on the way.
+
+    Raises:
+        Failed: there are any.
+    """
+    if problems:
+        raise Failed("\n".join(problems))
     return 0

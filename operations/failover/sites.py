@@ -17,6 +17,7 @@ from operations.errors import Refused
 from operations.project import Project
 
 STATEFUL = "stateful"
+_ALONE = Failover(detect_within=3600)  # what a front without the section says of moves: nothing
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,11 @@ class Name:
 
 @dataclass(frozen=True)
 class Sites:
-    """A front with its sites, as the files say now. `members` are all its sites by name, the front's own first."""
+    """A front with its sites, as the files say now.
+
+    `members` are by name its sites in the jurisdiction, the front's own first. Others serve what has no data: nothing
+    is moved there, and nothing of the front's is told to them.
+    """
 
     root: Path
     front: Site
@@ -53,11 +58,13 @@ class Sites:
     local_state: bool = True
 
     @classmethod
-    def read(cls, root: Path, wanted: str, *, on_sandbox: bool, local_state: bool = True) -> "Sites":
+    def read(
+        cls, root: Path, wanted: str, *, on_sandbox: bool, local_state: bool = True, alone: bool = False
+    ) -> "Sites":
         """Return the sites of a front, by its stack's name or that of one of its standbys.
 
         Nothing but files and states is read, so that it works whatever is down. `local_state` allows to change real
-        accounts with a state that only this machine has.
+        accounts with a state that only this machine has, `alone` a front that has no other sites.
 
         Raises:
             Refused: the configuration is wrong, or the stack has no front with other sites.
@@ -69,15 +76,16 @@ class Sites:
         ((name, stack),) = chosen.items()
         front = stack.standby.of if stack.standby else name
         front_stack = stacks.select(root, front)[front]
-        if front_stack.failover is None or not front_stack.failover.sites:
+        if not front_stack.other_sites() and not (alone and front_stack.has_front):
             raise Refused(
                 f"{settings.stack_file(front)}: {STACK_KEY}.failover: it names no other sites, so nothing can move; "
                 "docs/sites.md says how a standby is declared"
             )
-        known = stacks.select(root, ",".join(front_stack.sites(front)))
+        within = [name for name, site in front_stack.sites(front).items() if front_stack.is_inside(site)]
+        known = stacks.select(root, ",".join(within))
         projects = runs.for_servers(root, known, on_sandbox=on_sandbox, local_state=local_state)
         members = {each.stack: Site(known[each.stack], each) for each in projects}
-        return cls(root, members[front], front_stack.failover, members, local_state)
+        return cls(root, members[front], front_stack.failover or _ALONE, members, local_state)
 
     @property
     def active(self) -> Site:
@@ -127,19 +135,22 @@ class Sites:
             Refused: there is no such site, it is active already, or it is outside the jurisdiction.
         """
         others = [name for name in self.members if name != self.active.name]
-        inside = [name for name in others if self.members[name].stack.jurisdiction == self.front.stack.jurisdiction]
         if wanted and wanted == self.active.name:
             raise Refused(f"{self.front.name}: {wanted} serves the stateful names already")
-        if wanted in others and wanted not in inside:
-            raise Refused(
-                f"{self.front.name}: {wanted} is in the jurisdiction '{self.members[wanted].stack.jurisdiction}', and "
-                f"stateful names never leave '{self.front.stack.jurisdiction}'"
-            )
-        if wanted in inside:
+        if wanted in self.failover.sites and wanted not in self.members:
+            where = self.front.stack.jurisdiction
+            raise Refused(f"{self.front.name}: {wanted} is outside '{where}', which stateful names never leave")
+        if wanted in others:
             return self.members[wanted]
-        if wanted or len(inside) != 1:
-            raise Refused(f"{self.front.name}: --to: say one of {', '.join(inside) or 'none: no other site is there'}")
-        return self.members[inside[0]]
+        if self.active.name != self.home.name and not wanted:  # a move that is repeated once it is done moves nothing
+            home = self.front.project.task("failover.failback")
+            raise Refused(
+                f"{self.front.name}: {self.active.name} serves the stateful names. `{home}` goes back to "
+                f"{self.home.name} with every row; --to says another site"
+            )
+        if wanted or len(others) != 1:
+            raise Refused(f"{self.front.name}: --to: say one of {', '.join(others) or 'none: no other site is there'}")
+        return self.members[others[0]]
 
     def again(self) -> "Sites":
         """Return them as the files say by now; raises as `read` does."""

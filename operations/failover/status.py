@@ -22,6 +22,7 @@ from operations.clouds import Clouds
 from operations.errors import Refused
 from operations.failover import cost
 from operations.failover.cost import Cost
+from operations.failover.gaps import Gap, gaps
 from operations.failover.sites import Name, Sites
 from operations.incidents import Incident
 
@@ -79,7 +80,10 @@ class Edge:
 
 @dataclass(frozen=True)
 class Report:
-    """All of a front. `sites` are what each is worth, by name; `moving` is where to, if a move is under way."""
+    """All of a front. `sites` are what each is worth, by name; `moving` is where to, if a move is under way.
+
+    `detect_within` is None where the files don't bound it.
+    """
 
     front: str
     active: str
@@ -88,7 +92,7 @@ class Report:
     version: int
     sites: Mapping[str, str]
     times: Times
-    detect_within: int
+    detect_within: int | None
     names: tuple[Row, ...]
     edges: tuple[Edge, ...]
     costs: tuple[Cost, ...]
@@ -110,14 +114,14 @@ def report(root: Path, wanted: str, *, on_sandbox: bool) -> tuple[int, list[Repo
     """Return what there is to say of each front; and 1 where something is down, or a copy overdue.
 
     Raises:
-        Refused: the configuration is wrong, or a stack has no front with other sites.
+        Refused: the configuration is wrong, or a stack has no front.
         Failed: the engine does not answer.
     """
     chosen = stacks.select(root, wanted)
     fronts = dict.fromkeys(each.standby.of if each.standby else name for name, each in chosen.items())
     if wanted == stacks.ALL:
-        fronts = {name: None for name in fronts if chosen[name].failover}
-    found = [_look(Sites.read(root, name, on_sandbox=on_sandbox)) for name in fronts]
+        fronts = {name: None for name in fronts if chosen[name].has_front}
+    found = [_look(Sites.read(root, name, on_sandbox=on_sandbox, alone=True)) for name in fronts]
     return engine.FAILED if any(each.is_down for each in found) else 0, found
 
 
@@ -133,7 +137,7 @@ def _look(sites: Sites) -> Report:
         version=sites.failover.version,
         sites={name: standby.describe(each.stack) or "the front's own" for name, each in sites.members.items()},
         times=detection.times(front.stack.health),
-        detect_within=sites.failover.detect_within,
+        detect_within=front.stack.failover.detect_within if front.stack.failover else None,
         names=tuple(_names(sites, opened)),
         edges=tuple(_edges(front.stack, opened)),
         costs=tuple(each for to in others for each in cost.costs(sites, to)),
@@ -150,8 +154,10 @@ def _names(sites: Sites, opened: Clouds) -> Iterator[Row]:
     except (cloudflare.CloudflareError, OSError, Refused) as error:
         for _, row in names:
             said = f"Cloudflare does not say: {error}"
-            yield replace(row, serving=(sites.active.name,), state=WARNING, says=said, do="see the other clouds' rows")
+            do = "repeat it later, or see to the stack's token"
+            yield replace(row, serving=(sites.active.name,), state=WARNING, says=said, do=do)
         return
+    known_gaps = gaps(sites)
     for name, row in names:
         label = stack.label, stack.environments[name.environment].label, name.role
         known = {
@@ -159,7 +165,7 @@ def _names(sites: Sites, opened: Clouds) -> Iterator[Row]:
             for site in stack.sites(sites.front.name)
         }
         there = tuple(each for each in known.values() if each.id or _is_expected(sites, name, each.site))
-        yield _judged(sites, name, replace(row, pools=there), balancers.get(name.host))
+        yield _judged(sites, name, replace(row, pools=there), balancers.get(name.host), known_gaps.get(name))
 
 
 def _kind(stack: Stack, name: Name) -> str:
@@ -179,7 +185,7 @@ def _pools(opened: Clouds) -> dict[str, Pool]:
     found = {}
     for each in edge.load_balancers.pools.list(account_id=opened.account_id):
         health = edge.load_balancers.pools.health.get(str(each.id), account_id=opened.account_id).to_dict()
-        found[str(each.name)] = Pool("", bool(each.enabled), _health(health.get("pop_health")), str(each.id))
+        found[str(each.name)] = Pool("", bool(each.enabled), majority(health.get("pop_health")), str(each.id))
     return found
 
 
@@ -187,10 +193,16 @@ def _pool(site: str, found: Pool | None) -> Pool:
     return replace(found, site=site) if found else Pool(site, enabled=False, healthy=None)
 
 
-def _health(by_region: object) -> bool | None:
-    """Return what most regions find; None where none has found anything."""
-    found = [each["healthy"] for each in by_region.values() if each] if isinstance(by_region, dict) else []
-    return 2 * sum(found) > len(found) if found else None
+def majority(found: object) -> bool | None:
+    """Return what most regions find of a pool; None where none has found anything.
+
+    Cloudflare's examples have a finding for each region; its schema, which its SDK is made of, has one for all.
+    """
+    if not isinstance(found, dict):
+        return None
+    each = [found] if isinstance(found.get("healthy"), bool) else found.values()
+    healthy = [one["healthy"] for one in each if isinstance(one, dict) and isinstance(one.get("healthy"), bool)]
+    return 2 * sum(healthy) > len(healthy) if healthy else None
 
 
 def _balancers(opened: Clouds) -> dict[str, list[str]]:
@@ -205,7 +217,7 @@ def _edge(opened: Clouds) -> cloudflare.Cloudflare:
     return opened.edge
 
 
-def _judged(sites: Sites, name: Name, row: Row, balancer: list[str] | None) -> Row:
+def _judged(sites: Sites, name: Name, row: Row, balancer: list[str] | None, gap: Gap | None) -> Row:
     """Return a row with what serves the name, and what is wrong with it."""
     verb = "failback" if sites.moving and sites.moving.lossless else "engage"
     engage, up = sites.front.project.task(f"failover.{verb}"), sites.front.project.task("up")
@@ -223,15 +235,16 @@ def _judged(sites: Sites, name: Name, row: Row, balancer: list[str] | None) -> R
         return replace(row, state=DOWN, says=said, do=f"`{engage}` goes on with a move, `{up}` without one")
     if not well:
         said = "no pool is healthy: it is the last resort that is asked"
-        do = f"`{engage}` moves it, with its data" if name.stateful else "nothing else is left to ask: mend a site"
+        moved = f"mend first what can be mended in the minutes that a move takes; `{engage}` moves it, with its data"
+        can_move = name.stateful and len(sites.members) > 1
+        do = moved if can_move else gap.do if gap else "nothing else is left to ask: mend a site"
         return replace(row, state=DOWN, says=said, do=do)
     if sick := [pool.site for pool in sent if pool.healthy is False]:
         said = f"{', '.join(sick)} is down, and Cloudflare sends nothing there until it is well again"
         return replace(row, state=DOWN, says=said, do="mend it; traffic goes back by itself")
-    if unsure := [pool for pool in row.pools if not pool.id or (pool.enabled and pool.healthy is None)]:
-        said = ", ".join(map(str, unsure))
-        return replace(row, state=WARNING, says=said, do=f"wait for the first probes, or `{up}`")
-    return row
+    unsure = [str(pool) for pool in row.pools if not pool.id or (pool.enabled and pool.healthy is None)]
+    gap = gap or (Gap(", ".join(unsure), f"wait for the first probes, or `{up}`") if unsure else None)
+    return replace(row, state=WARNING, says=gap.says, do=gap.do) if gap else row
 
 
 def _edges(stack: Stack, opened: Clouds) -> Iterator[Edge]:
@@ -320,7 +333,9 @@ def tables(found: Report) -> Iterator[Table]:
     for row in found.names:
         pools, state = "\n".join(map(str, row.pools)), "; ".join(filter(None, (row.state, row.says, row.do)))
         names.add_row(row.name, row.kind, "\n".join(row.serving), pools, state, style=_STYLES[row.state])
-    names.caption = f"{found.times}; {found.detect_within} s are allowed to find it"
+    names.caption = str(found.times)
+    if found.detect_within:
+        names.caption += f"; {found.detect_within} s are allowed to find it"
     yield names
     if found.edges:
         edges = Table("Phone name", "Edge", "State", title="Edges of phone names")
@@ -330,8 +345,8 @@ def tables(found: Report) -> Iterator[Table]:
         yield edges
     costs = Table("Data of", "To", "The last copy", "Would be lost", "Would take", title="A move now")
     for each in found.costs:
-        copied = f"{each.copied:%Y-%m-%d %H:%M} UTC" if each.copied else each.unlisted
         to = f"{each.to}, {found.sites[each.to]}"
         style = _STYLES[found.state_of(each)]
-        costs.add_row(each.environment, to, copied, each.lost(found.at), each.takes(), style=style)
-    yield costs
+        costs.add_row(each.environment, to, each.newest(found.at), each.lost(found.at), each.takes(), style=style)
+    if found.costs:
+        yield costs

@@ -46,13 +46,13 @@ def back(sites: Sites, asked: Asked) -> int:
     # Whatever the file says by now: a run that was cut off, this way or that, may have left pools that are held back.
     front.update(sites.front, with_others=True)
     site, again = sites.members[moving.source], f"{move.task(sites, sites.members[moving.to], asked)} --back"
-    for environment in moving.databases:
+    for environment in sites.environments():
         data.open_again(site, environment)
         writers.start(site.project, site.stack, environment, again)
     _cleared(sites, moving)
     sites = journal.ended(sites)
     say(f"{front_name}: {moving.source} serves the stateful names")
-    return move.tell(sites)
+    return move.finished(move.told(sites))
 
 
 def _cleared(sites: Sites, moving: Moving) -> None:

@@ -175,7 +175,7 @@ class App(Unit):
 
 
 class Caddy(Unit):
-    """Caddy: reads its certificate and keys, and passes on to the application what comes through the door.
+    """Caddy: reads its files, and passes on to the application what comes through the door for a host that it serves.
 
     The door speaks HTTP behind a PROXY header; TLS is modelled.
     """
@@ -183,6 +183,7 @@ class Caddy(Unit):
     def __init__(self, root: Path, address: str, app: App) -> None:
         super().__init__("caddy.service")
         self._root, self._address, self._app = root, address, app
+        self._hosts: frozenset[str] | None = None  # all
         self.door = web.Server(address, port_for(443), self._pass_on, proxied=True)
 
     async def begin(self) -> None:
@@ -194,6 +195,10 @@ class Caddy(Unit):
             context.load_verify_locations(folder / "client-ca.pem")
         except (OSError, ssl.SSLError) as error:
             raise FailedUnitError(f"caddy: loading certificates: {error}") from None
+        served = variables(folder / "caddy.env").get("SERVED", "")
+        if served != "path *" and not served.startswith("host "):
+            raise FailedUnitError("caddy: SERVED of caddy.env is neither `host NAME ...` nor `path *`")
+        self._hosts = None if served == "path *" else frozenset(served.lower().split()[1:])
         await asyncio.sleep(_STARTS)
 
     async def end(self) -> None:
@@ -201,6 +206,8 @@ class Caddy(Unit):
         await self.door.drain(_GRACE)
 
     async def _pass_on(self, request: web.Request) -> web.Answer:
+        if self._hosts is not None and request.headers.get("host", "").partition(":")[0].lower() not in self._hosts:
+            return web.Answer(421)
         found = await web.fetch(self._address, self._app.port, request, 60.0)
         return found or web.Answer(502)
 

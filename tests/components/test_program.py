@@ -22,6 +22,8 @@ from tests.recording import CA_CERTIFICATE, RANGES, Program, Registered, run
 
 SECRETS = ("linode:token", "chat-tonic:originKey", "chat-tonic:registryPassword", "chat-tonic:pullKey")
 
+PROBES = {"expectedCodes": "200", "interval": 60, "timeout": 5, "retries": 2, "consecutiveDown": 2, "consecutiveUp": 3}
+
 
 def inputs_of(root: Path, stack: str) -> dict[str, str]:
     loaded = settings.load(root, stack)
@@ -356,6 +358,7 @@ def test_names_are_balanced_in_production_and_proxied_for_bots() -> None:
         assert not {"regionPools", "popPools", "countryPools"} & each.inputs.keys()
     for monitor in program.of("LoadBalancerMonitor"):
         (host,) = monitor.inputs["header"]["Host"]
+        assert {key: monitor.inputs[key] for key in PROBES} == PROBES
         assert (monitor.inputs["type"], monitor.inputs["path"], monitor.inputs["probeZone"]) == (
             "https",
             "/healthz",
@@ -425,6 +428,16 @@ def test_user_data_holds_what_a_server_needs_at_birth() -> None:
     assert "us-prod-api-g1-1" in text
     assert "api.chat-tonic-us.example" in text
     assert inputs["chat-tonic:registryPassword"] not in str(program.exports)
+
+
+def test_servers_of_a_site_of_another_jurisdiction_answer_to_the_fronts_name_too(tmp_path: Path) -> None:
+    root = copy_of_the_committed_files(tmp_path / "root")
+    names = ["web-chat.chat-tonic-us.example"]
+    change_stack(root, "eu-frankfurt", {"environments.production.groups.web-chat.serves": names})
+    program = run("eu-frankfurt", inputs_of(root, "eu-frankfurt"), root)
+    (metadata,) = named(program, "region-production-web-chat-g1-1").inputs["metadatas"]
+    text = base64.b64decode(metadata["userData"]).decode()
+    assert "host web-chat.chat-tonic-eu.example web-chat.chat-tonic-us.example" in text
 
 
 def test_environments_share_no_object_of_linode_and_no_name() -> None:

@@ -102,10 +102,10 @@ WRONG_IN_THE_STACK_FILE: list[tuple[dict[str, Any], str, str]] = [
     ({"alarms": None}, "alarms", "needs 'alarms'"),
     ({"alarms.board": "nobody"}, "alarms.board", "not an e-mail address"),
     ({"label": "US"}, "label", "a label of 1 to 12 characters"),
-    ({"label": "xana"}, "label", "those of test environments"),
-    ({"lifetime": {"owner": "ana", "ends": "2026-11-22t18.00.00z"}}, "lifetime", "only a test environment has one"),
-    ({"lifetime": {"owner": "Ana", "ends": "2026-11-22t18.00.00z"}}, "lifetime.owner", "not a name of a-z"),
-    ({"lifetime": {"owner": "ana", "ends": "tomorrow"}}, "lifetime.ends", "is no time such as 2026-11-22t18.00.00z"),
+    ({"label": "xtrial"}, "label", "those of test environments"),
+    ({"lifetime": {"owner": "trial", "ends": "2026-11-22t18.00.00z"}}, "lifetime", "only a test environment has one"),
+    ({"lifetime": {"owner": "Trial", "ends": "2026-11-22t18.00.00z"}}, "lifetime.owner", "not a name of a-z"),
+    ({"lifetime": {"owner": "trial", "ends": "tomorrow"}}, "lifetime.ends", "is no time such as 2026-11-22t18.00.00z"),
     ({"label": "eu"}, "label", "also that of the stack 'eu-frankfurt'"),
     ({"zone": "chat-tonic-eu.example"}, "zone", "also that of the stack 'eu-frankfurt'"),
     ({"admin_sources": []}, "admin_sources", "at least 1 item"),
@@ -154,7 +154,6 @@ WRONG_IN_THE_STACK_FILE: list[tuple[dict[str, Any], str, str]] = [
     ({"health.timeout": 10, "health.retries": 6}, "health.retries", "less than or equal to 5"),
     ({"health.interval": 5}, "health.interval", "greater than or equal to 60"),
     ({"health.codes": "OK"}, "health.codes", "is not HTTP status codes such as 200 or 2xx,301"),
-    ({"health.host": "https://api"}, "health.host", "is not a host name"),
     ({"health.probe_regions": ["WNAM", "WEU"]},
      "health.probe_regions", "'WEU' is none of Cloudflare's regions in 'us'; those are ENAM, WNAM"),
     ({"health.probe_regions": []}, "health.probe_regions", "at least 1 item"),
@@ -202,6 +201,7 @@ WRONG_IN_THE_PLATFORM_FILE: list[tuple[dict[str, Any], str, str]] = [
     ({"generations.x": "linode/debian12"}, "generations.x", "is not a generation's number"),
     ({"health.timeout": 11}, "health.timeout", "less than or equal to 10"),
     ({"health.retries": 0}, "health.retries", "greater than or equal to 1"),
+    ({"health.consecutive_up": 2}, "health.consecutive_up", "2 good probes bring a site back that 2 failed ones took"),
     ({"health.path": "healthz"}, "health.path", "an absolute path"),
     ({"balancer_check.timeout": 5}, "balancer_check.timeout", "not less than the interval of 5 s"),
     ({"registry.host": "-bad host-"}, "registry.host", "a host name"),
@@ -344,6 +344,8 @@ def test_another_site_has_a_pool_for_each_name_whether_it_has_addresses_or_not(f
         ({"standby.of": "eu-frankfurt"}, "zone", "'eu-frankfurt' has the zone 'chat-tonic-eu.example'; write that"),
         ({"standby": None}, "zone", "is also that of the stack 'us-central'; each has its own, and only a standby"),
         ({"region": "us-central"}, "region", "is also that of 'us-central', and would be lost with it"),
+        ({f"{API}.host": "v1"}, f"{API}.host",
+         "would answer to v1.chat-tonic-us.example, and 'us-central' sends api.chat-tonic-us.example there"),
         ({"failover": {"detect_within": 180}}, "failover", "a standby has no front"),
         ({"standby.mode": "cold"}, "standby.mode", "'pilot-light', 'warm' or 'active'"),
     ],
@@ -360,6 +362,10 @@ def test_a_site_of_another_jurisdiction_serves_only_what_may_leave(folder: Path)
     change_platform(folder, {"roles.web-chat.residency": "unrestricted"})
     far = {"region": "eu-central", "addresses": {"production": {"web-chat": "192.0.2.7"}}}
     change_stack(folder, "us-central", {"failover.sites.eu-frankfurt": far})
+    assert [each.what.partition(";")[0] for each in problems(folder)] == [
+        "servers of 'eu-frankfurt' don't answer to web-chat.chat-tonic-us.example"
+    ]
+    change_stack(folder, "eu-frankfurt", {f"{PRODUCTION}.groups.web-chat.serves": ["web-chat.chat-tonic-us.example"]})
     assert list(settings.load(folder, "us-central").sites("us-central")) == ["us-central", "us-standby", "eu-frankfurt"]
     change_stack(folder, "us-central", {"failover.sites.eu-frankfurt.addresses.production.api": "192.0.2.8"})
     (problem,) = problems(folder)
@@ -381,21 +387,21 @@ def test_the_primary_is_this_site_until_it_is_decided_otherwise_and_serves_until
 
 
 def test_a_test_environments_file_is_none_of_the_committed_ones_and_no_two_share_a_label(folder: Path) -> None:
-    (folder / "Pulumi.env-ana.yaml").write_bytes((folder / "Pulumi.test.yaml").read_bytes())
-    lifetime = {"owner": "ana", "ends": "2026-11-22t18.00.00z"}
-    change_stack(folder, "env-ana", {"label": "xana", "lifetime": lifetime})
+    (folder / "Pulumi.env-trial.yaml").write_bytes((folder / "Pulumi.test.yaml").read_bytes())
+    lifetime = {"owner": "trial", "ends": "2026-11-22t18.00.00z"}
+    change_stack(folder, "env-trial", {"label": "xtrial", "lifetime": lifetime})
     assert settings.stack_names(folder) == list(STACKS)
-    assert settings.test_environments(folder) == ["env-ana"]
-    assert settings.load(folder, "env-ana").lifetime == Lifetime(**lifetime)
-    (folder / "Pulumi.env-bob.yaml").write_bytes((folder / "Pulumi.env-ana.yaml").read_bytes())
-    assert [each.what for each in problems(folder, "env-ana")] == [
-        "the label 'xana' is also that of the stack 'env-bob'; choose another"
+    assert settings.test_environments(folder) == ["env-trial"]
+    assert settings.load(folder, "env-trial").lifetime == Lifetime(**lifetime)
+    (folder / "Pulumi.env-load.yaml").write_bytes((folder / "Pulumi.env-trial.yaml").read_bytes())
+    assert [each.what for each in problems(folder, "env-trial")] == [
+        "the label 'xtrial' is also that of the stack 'env-load'; choose another"
     ]
 
 
 def test_what_ends_by_itself_holds_nothing_that_anybody_relies_on(folder: Path) -> None:
-    lifetime = {"owner": "ana", "ends": "2026-11-22t18.00.00z"}
-    change_stack(folder, "us-central", {"label": "xana", "lifetime": lifetime})
+    lifetime = {"owner": "trial", "ends": "2026-11-22t18.00.00z"}
+    change_stack(folder, "us-central", {"label": "xtrial", "lifetime": lifetime})
     wanted = "a stack with a lifetime is closed, and is ended whole; set this to null"
     assert {each.key.rpartition(".")[2] for each in problems(folder) if each.what == wanted} == {
         "zone",
@@ -437,6 +443,34 @@ def test_the_image_of_a_running_generation_does_not_change(folder: Path) -> None
     change_platform(folder, {"generations.1": "linode/debian13"})
     with pytest.raises(ConfigurationError, match="put the new image into a new generation"):
         settings.check_step("us-central", settings.load(folder, "us-central"), deployed)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "runs", "said"),
+    [
+        ({"version": 3, "active": "us-standby"}, {"version": 3.0, "active": "us-standby"}, None),
+        ({"version": 4}, {"version": 3.0, "active": "us-standby"}, None),
+        ({}, {"version": 2.0, "active": "us-standby"}, "1 is older than what runs, 2, with which us-standby serves"),
+        ({"version": 2}, {"version": 2.0, "active": "us-standby"}, "2 is older than what runs, 2"),
+        ({"version": 2}, {"version": 3.0, "active": "us-central"}, "2 is older than what runs, 3"),
+        (None, {"version": 3.0, "active": "us-central"}, None),
+        (None, {"version": 3.0, "active": "us-standby"}, "0 is older than what runs, 3"),
+    ],
+)
+def test_files_of_before_a_move_take_no_traffic_back(
+    folder: Path, wanted: dict[str, Any] | None, runs: dict[str, Any], said: str | None
+) -> None:
+    us_central = settings.load(folder, "us-central")
+    failover = us_central.failover and us_central.failover.model_copy(update=wanted)
+    us_central = us_central.model_copy(update={"failover": None if wanted is None else failover})
+    if said is None:
+        settings.check_step("us-central", us_central, {"failover": runs})
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        settings.check_step("us-central", us_central, {"failover": runs})
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.key) == (US, "chat-tonic:stack.failover.version")
+    assert said in problem.what
 
 
 DATABASE = f"{PRODUCTION}.database"

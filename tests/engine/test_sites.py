@@ -100,9 +100,12 @@ def test_traffic_moves_with_the_active_site_and_nothing_else_changes(front: Chec
     (origin,) = found["us-prod-api-us-standby"]["origins"]
     assert (origin["name"], origin["address"]) == ("us-standby", addresses["production"]["api"])
 
-    moved = up(front, **{"failover.active": "us-standby"})
+    older = front.root / "Pulumi.us-central.yaml"
+    before = older.read_text()
+    moved = up(front, **{"failover.active": "us-standby", "failover.version": 2})
     stateful = {pools["api"], f"{pools['api']}-us-standby", "region-production-api-name-name"}
-    assert {name: op for name, op in moved.items() if "-name-" in name} == dict.fromkeys(stateful, "update")
+    last_resort = "region-production-web-chat-name-name"
+    assert {name for name, op in moved.items() if "-name-" in name and op == "update"} == {*stateful, last_resort}
     assert {name: each["enabled"] for name, each in bodies(front, load_balancing.POOL).items()} == {
         "us-prod-api": False,
         "us-prod-api-us-standby": True,
@@ -110,8 +113,15 @@ def test_traffic_moves_with_the_active_site_and_nothing_else_changes(front: Chec
         "us-prod-web-chat-us-standby": True,
     }
     assert steered(front, "api") == (["us-standby"], "us-standby", "off", {})
-    assert steered(front, "web-chat") == (["us-central", "us-standby"], "us-central", "off", {})
+    assert steered(front, "web-chat") == (["us-central", "us-standby"], "us-standby", "off", {})
     assert front.preview().code == 0
+
+    now = older.read_text()
+    older.write_text(before)
+    refused = front.up()
+    assert refused.code != 0
+    assert "1 is older than what runs, 2, with which us-standby serves the stateful names" in str(refused.events)
+    older.write_text(now)
 
     kept = up(front, **{"failover.home": "us-standby", "failover.active": None})
     assert {name for name in kept if "-name-" in name} == {"region-production-web-chat-name-name"}
@@ -123,7 +133,8 @@ def test_a_name_that_all_sites_serve_is_shared_by_their_weights(
     front: Checkout, standby: Checkout, capfd: pytest.CaptureFixture[str]
 ) -> None:
     change_platform(front.root, {"roles.web-chat.sites": "active-active"})
-    up(front, **{"failover.home": None, "failover.weight": 65, "failover.sites.us-standby.weight": 35})
+    shares = {"failover.weight": 65, "failover.sites.us-standby.weight": 35}
+    up(front, **{"failover.home": None, "failover.version": 3, **shares})
     assert steered(front, "web-chat") == (
         ["us-central", "us-standby"],
         "us-central",
@@ -135,7 +146,8 @@ def test_a_name_that_all_sites_serve_is_shared_by_their_weights(
     assert previews.preview(front.root, both, previews.Options(on_sandbox=True, expect_no_changes=True)) == 0
     assert [line for line in capfd.readouterr().err.splitlines() if line.startswith("us-")] == [
         "us-central: a site that is down is found within 135 s (180 s are allowed), and up again within 185 s",
-        "us-standby: standby of us-central: active, a full replica",
+        "us-standby: standby of us-central: active, a replica but for the data: all servers, and a database "
+        "that a move fills",
     ]
 
 

@@ -250,6 +250,11 @@ def test_copies_of_fewer_days_than_there_should_be_are_overdue_however_new_the_n
     assert (row.state, (row.says, row.do)) == (state, told)
 
 
+def test_a_stack_without_servers_and_databases_as_a_pilot_light_is_shown_as_that() -> None:
+    shown = status.table({"us-standby": []})
+    assert [[*column.cells] for column in shown.columns] == [["us-standby"], [""], [""], ["nothing is there"], [""]]
+
+
 def test_a_copy_of_a_time_to_come_is_not_the_newest() -> None:
     days = [{"taken": f"{NOW + day * DAY:%Y-%m-%dT%H:%M:%SZ}"} for day in (400, 1, 0, -1)]
     assert contents.past(days, NOW) == days[2:]

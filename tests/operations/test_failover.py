@@ -28,6 +28,7 @@ from operations.failover.data import Bringing
 from operations.failover.sites import Sites
 from operations.guards import DATABASE
 from operations.project import Project
+from operations.rebuild import health
 from operations.servers import fleet, reach, rolling
 from operations.servers.remote import Remote
 from sandbox import process, store
@@ -167,6 +168,7 @@ def pair(sandbox_checkout: Checkout) -> Pair:
         ("engage", (), "./inv failover.engage us-central --sandbox --yes"),
         ("engage", ("--yes", "--to", "nowhere"), "--to: say one of us-standby"),
         ("engage", ("--yes", "--back"), "no move is under way; us-central serves the stateful names"),
+        ("engage", ("--yes", "--data-is-there"), "us-standby: production: --data-is-there: no database there holds"),
         ("failback", ("--yes",), "us-central serves the stateful names, and is the primary"),
     ],
 )
@@ -189,6 +191,26 @@ def test_a_server_that_goes_dark_is_noticed_in_a_minute(pair: Pair) -> None:
     wire = remote._open.transport.sock
     assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
     remote.close()
+
+
+def test_who_has_to_serve_is_waited_for_and_of_the_others_it_is_said_what_they_answer(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = pair.sites().members[STANDBY]
+
+    def said(**has_to: bool) -> dict[str, dict[str, health.Said]]:
+        asked = {("production", role): each for role, each in has_to.items()}
+        return health.wait(site.project, site.stack, site.project, asked or None)
+
+    assert said() == {"production": {"api": 200}}
+    monkeypatch.setitem(health.PATIENCE, True, 0.0)
+    with pytest.raises(Failed, match="chat of production: there is none"):
+        said(api=True, chat=True)
+    pair.told("/conditions", {"killed": ["us2-prod-api-*"]})
+    with pytest.raises(Failed, match="not all balancers serve: api of production: "):
+        said(api=True)
+    assert not health.serves(said(api=False, chat=False)["production"]["api"])
+    pair.told("/conditions", {})
 
 
 def test_what_is_brought_is_what_is_there_or_nothing_moves(pair: Pair) -> None:
@@ -232,18 +254,25 @@ def test_names_move_with_the_last_copy_while_the_data_center_is_dark_and_nothing
     before = len(pair.checkout.calls())
     pair.cut(pair.ran("up", FRONT), "failover.engage")
     assert {"active": STANDBY, "version": 2}.items() <= pair.failover().items()
+    pair.cut(lambda: bool(pair.messages()), "failover.engage")  # traffic has moved, and no copy is made yet
+    ended = pair.task("up", "--yes")
+    assert (ended.code, "us-central: a move to us-standby is under way" in ended.errors) == (2, True), ended.errors
     said = pair.good("failover.engage")
     assert "going on with the move to us-standby" in said
+    assert "us-standby: production: it has a copy of its own" in said
     assert pair.ask(STANDBY_DATABASE, ROWS) == [1, 2, 3]
     assert "moving" not in pair.failover()
     assert pair.served() == ([STANDBY, STANDBY], {FRONT: False, STANDBY: True}, '"v=2 active=us-standby ttl=60"')
+    assert engine.outputs(pair.project(FRONT))["failover"] == {"active": STANDBY, "version": 2}
     assert not [each for each in pair.checkout.calls()[before:] if each.arguments[0] == "refresh"]
     assert pair.has_no_changes()
     assert pair.messages() == ["[chat-tonic] us-central: us-standby serves the stateful names, and not us-central"]
+    ended = pair.task("failover.engage", "--yes")
+    assert (ended.code, "`./inv failover.failback us-central --sandbox` goes back" in ended.errors) == (2, True)
 
     new = file.read_text()
     file.write_text(old)
-    ended = pair.task("failover.engage", "--yes")
+    ended = pair.task("failover.engage", "--yes", "--to", STANDBY)
     assert (ended.code, file.read_text()) == (2, old)
     assert 'write there {"active": "us-standby", "version": 2, "sites": {"us-standby": {"addresses": ' in ended.errors
     file.write_text(new)
@@ -391,10 +420,11 @@ def test_a_move_goes_on_and_back_wherever_it_was_cut_off_and_may_be_kept(pair: P
     assert 200 in answers.values()
     assert pair.has_no_changes()
 
-    for when in (chosen, pair.ran("up", FRONT)):
+    for when in (chosen, pair.ran("up", FRONT), lambda: pair.served()[0] == [STANDBY, STANDBY]):
         pair.cut(when, "failover.engage")
+    ended = pair.task("failover.engage", "--back", "--yes")
+    assert (ended.code, "traffic goes to us-standby already" in ended.errors) == (2, True), ended.errors
     pair.good("failover.engage")
-    assert pair.task("failover.engage", "--back", "--yes").code == 2
     for asked in (ROWS, MESSAGES):
         assert pair.ask(f"{STANDBY_DATABASE}-g2", asked) == pair.ask(NEW_HOME_DATABASE, asked)
     pair.cut(pair.ran("up", FRONT), "failover.keep")
@@ -405,6 +435,12 @@ def test_a_move_goes_on_and_back_wherever_it_was_cut_off_and_may_be_kept(pair: P
     assert pair.has_no_changes()
     ended = pair.task("failover.failback", "--yes")
     assert (ended.code, "us-standby serves the stateful names, and is the primary" in ended.errors) == (2, True)
+
+    there = pair.ask(NEW_HOME_DATABASE, "insert into rows values (8) returning number")
+    pair.good("failover.engage", "--data-is-there")
+    assert pair.served()[0] == [FRONT, FRONT]
+    assert there[0] in pair.ask(NEW_HOME_DATABASE, ROWS)
+    assert len(pair.admitted(f"{STANDBY_DATABASE}-g2")) == 1, "whoever still writes there is shut out"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from components import settings
 from operations.failover.drill import bounds, measures, report
 from operations.failover.drill.bounds import Found
 from operations.failover.drill.clients import Clients, Name
@@ -169,7 +170,6 @@ def configure(checkout: Checkout) -> None:
             },
             "environments.production.database.plan": "g6-nanode-1",
             "environments.production.database.nodes": 1,
-            "health.consecutive_up": 2,
             "health.timeout": 2,
         },
     )
@@ -203,6 +203,24 @@ def test_what_can_not_be_drilled_is_refused(repository: Checkout, arguments: tup
     assert ended.code == 2
     assert why in ended.errors
     assert is_clean(repository)
+
+
+@pytest.mark.parametrize(
+    ("said", "first"),
+    [
+        ({"active": STANDBY}, [f"failover.failback {STACK}"]),
+        ({"home": STANDBY}, [f"failover.engage {STACK} --to {STACK}", f"failover.keep {STACK}"]),
+        ({"home": STANDBY, "active": STACK}, [f"failover.keep {STACK}"]),
+    ],
+)
+def test_a_drill_begins_at_home(checkout: Checkout, said: dict[str, str], first: list[str]) -> None:
+    roles = settings.load(checkout.root, STACK).environments["production"].groups
+    addresses = {"production": {role: f"198.51.100.{number}" for number, role in enumerate(roles, start=1)}}
+    changes = {f"failover.sites.{STANDBY}.addresses": addresses}
+    change_stack(checkout.root, STACK, changes | {f"failover.{key}": site for key, site in said.items()})
+    ended = checkout.run("failover.drill", STACK, "--sandbox", "--yes")
+    assert ended.code == 2
+    assert ended.errors.rstrip().endswith(f": {' and '.join(f'`./inv {task}`' for task in first)} first")
 
 
 def drilled(checkout: Checkout, mode: str, *incidents: str) -> dict[str, Any]:

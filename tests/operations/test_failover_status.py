@@ -3,9 +3,10 @@
 import datetime as dt
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import requests
 from rich.console import Console
 
 from operations import clouds, engine, sandbox
-from operations.failover import cost, status
+from operations.errors import Refused
+from operations.failover import cost, gaps, status
 from operations.failover.sites import Sites
 from sandbox import process
 from tests.configuration import REMOVED, change_platform, change_stack
@@ -23,6 +25,7 @@ from tests.operations.checkout import Checkout, Ended
 from toolchain import cache
 
 FRONT, OTHER, ENVIRONMENT, DATABASE = "us-central", "us-standby", "production", "us-prod-db"
+ALONE = "eu-frankfurt"
 API, CHAT, SIP = (f"{each}.chat-tonic-us.example" for each in ("api", "web-chat", "sip-us-central"))
 HERE, THERE = f"{FRONT}: healthy", f"{OTHER}: healthy"
 EDGES = {"a": "198.51.100.11", "b": "198.51.100.12"}
@@ -102,10 +105,50 @@ def front(sandbox_checkout: Checkout) -> Front:
     return Front(sandbox_checkout)
 
 
-def test_a_stack_without_other_sites_is_refused(front: Front) -> None:
+def test_a_stack_without_names_is_refused(front: Front) -> None:
     ended = front.checkout.run("failover.status", "test", "--sandbox")
     assert ended.code == 2
     assert "it names no other sites, so nothing can move" in ended.errors
+
+
+def test_a_front_without_other_sites_is_looked_at_and_nothing_can_move(front: Front) -> None:
+    change_stack(front.checkout.root, ALONE, {"failover.sites": REMOVED})
+    code, (found,) = status.report(front.checkout.root, ALONE, on_sandbox=True)
+    assert (code, list(found.sites), found.costs, found.times.detect) == (1, [ALONE], (), 135)
+    assert [row.says for row in found.names] == ["there is no such load balancer"] * 2
+    with pytest.raises(Refused, match="it names no other sites, so nothing can move"):
+        Sites.read(front.checkout.root, ALONE, on_sandbox=True)
+
+
+def test_nothing_of_a_site_outside_the_jurisdiction_is_opened_for_a_move(front: Front) -> None:
+    file = front.checkout.root / f"Pulumi.{FRONT}.yaml"
+    before = file.read_bytes()
+    change_platform(front.checkout.root, {"roles.web-chat.residency": "unrestricted"})
+    far = {"region": "eu-central", "addresses": {ENVIRONMENT: {"web-chat": "198.51.100.9"}}}
+    change_stack(front.checkout.root, FRONT, {f"failover.sites.{ALONE}": far})
+    serves = {f"environments.{ENVIRONMENT}.groups.web-chat.serves": [CHAT]}
+    change_stack(front.checkout.root, ALONE, serves)
+    sites = front.sites()
+    file.write_bytes(before)
+    assert [*sites.members] == [FRONT, OTHER]
+    with pytest.raises(Refused, match="eu-frankfurt is outside 'us', which stateful names never leave"):
+        sites.destination(ALONE)
+    assert sites.destination().name == OTHER
+
+
+@pytest.mark.parametrize(
+    ("found", "healthy"),
+    [
+        ({"ENAM": {"healthy": True}, "WNAM": {"healthy": False}}, False),
+        ({"ENAM": {"healthy": True, "origins": []}, "WNAM": {}}, True),
+        ({"healthy": True, "origins": []}, True),
+        ({"healthy": False}, False),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_a_pool_is_as_most_regions_find_it_however_cloudflare_says_so(found: object, healthy: bool | None) -> None:
+    assert status.majority(found) is healthy
 
 
 def test_a_front_that_is_not_there_is_down(front: Front) -> None:
@@ -160,8 +203,9 @@ def test_all_is_well_and_a_move_would_lose_nothing(up: Front) -> None:
 def test_a_copy_is_as_old_as_it_is_and_what_drills_measured_is_how_long_it_takes(up: Front) -> None:
     folder = up.checkout.root / "docs" / "evidence"
     folder.mkdir(parents=True)
-    incidents = [{"mode": "pilot-light", "seconds_of_the_move": each} for each in (80.0, 95.5)]
-    whole = {"mode": "active", "seconds_of_the_move": 300.0}
+    moves = {"role": 80.0, "site": 95.5, "api": 200.0, "task": 900.0}  # in the last two, something held it up
+    incidents = [{"mode": "pilot-light", "incident": name, "seconds_of_the_move": each} for name, each in moves.items()]
+    whole = {"mode": "active", "incident": "site", "seconds_of_the_move": 300.0}
     (folder / "rebuild-1.json").write_text(json.dumps({**EVIDENCE, "seconds_to_recover": 400}))
     (folder / "failover-1.json").write_text(json.dumps({**EVIDENCE, "incidents": [*incidents, whole]}))
     real = {**EVIDENCE, "place": "real", "began": "2026-11-21T09:00:00Z"}
@@ -216,6 +260,7 @@ def test_clouds_that_do_not_answer_are_said_and_the_rest_is_shown(up: Front) -> 
     assert {state for state, _ in told} == {"warning"}
     assert all(says.startswith("Cloudflare does not say: ") for _, says in told)
     assert [data.silence for data in front.costs] == [""]
+    assert all(re.fullmatch(r"(\d+[hms] ?)+ old, of \S+ \S+ UTC", data.newest(front.at)) for data in front.costs)
     shown = io.StringIO()
     for table in status.tables(front):
         Console(width=120, file=shown).print(table)
@@ -230,3 +275,35 @@ def test_a_phone_name_has_a_record_for_each_edge_and_nothing_is_left_to_change(u
     assert sorted(str(each.content) for each in records) == [*EDGES.values()]
     assert {(each.type, each.proxied, each.ttl) for each in records} == {("A", False, 60)}
     assert up.task("preview", "--expect-no-changes").code == 0
+
+
+def test_a_site_that_could_serve_a_stateless_name_and_whose_address_the_front_does_not_have_is_said(up: Front) -> None:
+    root = up.checkout.root
+
+    def said() -> dict[str, tuple[str, str]]:
+        return {name.role: (gap.says, gap.do) for name, gap in gaps.gaps(up.sites()).items()}
+
+    assert said() == {}  # a pilot light could not
+    change_stack(root, OTHER, {"standby.mode": "warm"})
+    could, there = f"{OTHER} could serve it", f"./inv up {OTHER} --sandbox"
+    assert said() == {"web-chat": (f"{could}, and has no balancer for it yet", f"`{there}`")}
+    ended = up.checkout.run(*there.split()[1:], "--yes")
+    assert ended.code == 0, ended.output + ended.errors
+    sites = up.sites()
+    address = engine.outputs(sites.members[OTHER].project)["balancers"][ENVIRONMENT]["web-chat"]
+    row = next(each for each in status.report(root, FRONT, on_sandbox=True)[1][0].names if each.name == CHAT)
+    lacks = f"{could}, and {FRONT}'s file has {{}} address of its balancer: Cloudflare does not move it there"
+    assert (row.state, row.says) == ("warning", lacks.format("another"))
+    written, wanted = {"api": "198.51.100.7"}, {ENVIRONMENT: {"api": "198.51.100.7", "web-chat": address}}
+    do = (
+        f"write `failover.sites.{OTHER}.addresses: {json.dumps(wanted)}` into Pulumi.{FRONT}.yaml, and "
+        f"`./inv up {FRONT} --sandbox`"
+    )
+    assert row.do == do
+    change_stack(root, FRONT, {f"failover.sites.{OTHER}.addresses": {ENVIRONMENT: written}})
+    assert said() == {"web-chat": (lacks.format("no"), do)}
+    silent = replace(sites.members[OTHER], project=replace(sites.members[OTHER].project, pulumi=Path("/bin/false")))
+    (gap,) = gaps.gaps(replace(sites, members={**sites.members, OTHER: silent})).values()
+    assert gap.says.startswith(f"{could}, and its state does not say at which address: ")
+    change_stack(root, FRONT, {f"failover.sites.{OTHER}.addresses": wanted})
+    assert said() == {}

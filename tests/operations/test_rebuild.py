@@ -104,6 +104,8 @@ def test_a_database_that_was_forked_is_made_without_the_one_it_came_from(tmp_pat
     key = "environments.production.database."
     past = {"generations": [1, 2], "serving": 2, "forks": {"2": {"of": 1, "at": "2026-11-01t10.00.00z"}}}
     change_stack(tmp_path, STACK, {key + name: value for name, value in past.items()})
+    edges = {"a": "198.51.100.11", "b": "198.51.100.12"}
+    change_stack(tmp_path, STACK, {"voice": {"sites": {STACK: {"edges": edges}}}})  # names that a drill has none of
     living = settings.load(tmp_path, STACK)
     made = overlay.declare(tmp_path, STACK, living, region="", beside=beside).stack.environments["production"].database
     was = living.environments["production"].database

@@ -10,9 +10,9 @@ import yaml
 from cryptography import x509
 
 from components import settings
-from operations import credentials, sandbox
+from operations import credentials, sandbox, setup
 from sandbox import process
-from tests.configuration import change_stack
+from tests.configuration import ROOT, change_stack
 from tests.operations.checkout import Checkout
 from tests.operations.real_clouds import ZONE, RealClouds
 from tests.operations.terminal import CTRL_C, ENTER, Terminal
@@ -152,6 +152,15 @@ def test_a_stack_with_values_in_the_environment_is_set_up_and_again_there_is_not
     assert of_standby[credentials.PULL_CA] == config[credentials.PULL_CA]
     assert not {credentials.PULL_KEY, "chat-tonic:cloudflareZoneId"} & of_standby.keys()
     assert settings.missing_inputs(fresh.root, "us-standby", settings.load(fresh.root, "us-standby")) == ()
+
+
+def test_the_token_of_a_standby_is_asked_for_with_no_more_scopes_than_its_origin_certificate_takes() -> None:
+    def hint(stack: str) -> str:
+        asked = setup._Setup(ROOT, stack, {}).questions()
+        return next(each.hint for each in asked if each.variable == "CLOUDFLARE_API_TOKEN")
+
+    assert hint("us-standby") == "Cloudflare: make a token with Zone / SSL and Certificates: Edit."
+    assert "Zone / DNS: Edit" in hint("us-central")
 
 
 def test_somebody_at_a_terminal_is_asked_can_stop_and_goes_on(fresh: Checkout, hosts: RealClouds) -> None:

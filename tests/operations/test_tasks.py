@@ -75,6 +75,20 @@ def test_what_changes_a_cloud_needs_a_terminal_or_yes(checkout: Checkout, task: 
     assert not (checkout.root / ".sandbox").exists()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "failover.engage us-central --to us-standby --last-copy --with-other-changes --local-state",
+        "failover.failback us-central --back --with-other-changes",
+        "failover.keep us-central --with-other-changes --local-state",
+    ],
+)
+def test_what_is_to_be_agreed_to_is_said_with_all_its_options(checkout: Checkout, line: str) -> None:
+    ended = checkout.run(*line.split())
+    assert ended.code == 2
+    assert ended.errors.endswith(f"if it is agreed: ./inv {line} --yes\n")
+
+
 def test_a_sandbox_that_never_ran_has_a_status_and_can_be_stopped_and_reset(checkout: Checkout) -> None:
     assert json.loads(checkout.run("sandbox.status", "--json").output) == {"running": False}
     for task in ("sandbox.status", "sandbox.stop", "sandbox.reset"):

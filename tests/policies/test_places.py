@@ -1,5 +1,7 @@
 """Rules about places: what they refuse, what they let pass, and what they leave to the update."""
 
+from typing import Any
+
 import pytest
 
 from policies.resource import UNKNOWN, Resource
@@ -65,6 +67,21 @@ def test_what_is_at_cloudflare_is_in_the_stacks_own_zone_and_account(name: str, 
     assert found("zone", resource("cloudflare:LoadBalancer", **{name: own * 32})) == []
     assert found("zone", resource("cloudflare:LoadBalancer", **{name: UNKNOWN})) == []
     assert found("zone", resource("linode:Instance", **{name: "f" * 32})) == []
+
+
+@pytest.mark.parametrize(
+    ("routing", "refused"),
+    [
+        (None, False),
+        (UNKNOWN, False),
+        ({"failoverAcrossPools": UNKNOWN}, False),
+        ({"failoverAcrossPools": False}, False),
+        ({"failoverAcrossPools": True}, True),
+    ],
+)
+def test_a_request_is_not_retried_in_another_sites_pool(routing: Any, *, refused: bool) -> None:
+    says = ["its `adaptive_routing` has `failover_across_pools` on; leave it out, or write False"]
+    assert found("steering", resource("cloudflare:LoadBalancer", adaptiveRouting=routing)) == says * refused
 
 
 @pytest.mark.parametrize(

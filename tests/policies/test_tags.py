@@ -59,12 +59,12 @@ def test_databases_and_keys_have_no_tags() -> None:
 
 def test_in_a_test_environment_tags_say_whose_it_is_and_when_it_ends() -> None:
     settings = context("test").settings.model_copy(
-        update={"lifetime": Lifetime(owner="ada", ends="2026-11-22t18.00.00z")}
+        update={"lifetime": Lifetime(owner="trial", ends="2026-11-22t18.00.00z")}
     )
-    about = Context("env-ada", settings)
-    good = ["environment:internal", "role:api", "stack:env-ada", "owner:ada", "ends:2026-11-22t18.00.00z"]
+    about = Context("env-trial", settings)
+    good = ["environment:internal", "role:api", "stack:env-trial", "owner:trial", "ends:2026-11-22t18.00.00z"]
     assert list(tagged(resource("linode:Instance", tags=good), about)) == []
-    assert list(tagged(resource("linode:Instance", tags=[*good[:3], "owner:bob"]), about)) == [
-        "its tag `owner:bob` is wrong; `owner:` is one of ada",
+    assert list(tagged(resource("linode:Instance", tags=[*good[:3], "owner:sysop"]), about)) == [
+        "its tag `owner:sysop` is wrong; `owner:` is one of trial",
         "it has no tag `ends:`; add one of ends:2026-11-22t18.00.00z",
     ]

@@ -110,19 +110,27 @@ def _sites(root: Path, wanted: str) -> tuple[str, Stack, str]:
     """Return a front's stack by name, and the standby that is declared first.
 
     Raises:
-        Refused: it has no other site, or is not at home.
+        Refused: it has no other site, or another one serves or is the primary, or a move is under way.
     """
     ((name, stack), *others) = stacks.select(root, wanted).items()
-    inside = [
-        site
-        for site, each in (stack.failover.sites.items() if stack.failover else ())
-        if REGIONS[each.region].jurisdiction == stack.jurisdiction
-    ]
+    inside = [site for site, each in stack.other_sites().items() if stack.is_inside(each)]
     if others or not inside:
         raise Refused(f"failover.drill {wanted}: name one stack that has 'failover' with another site in its file")
-    if stack.active(name) != name or (stack.failover and stack.failover.moving):
-        raise Refused(f"{name}: a drill begins where its own site serves; `failover.failback {name}` first")
+    if first := " and ".join(f"`./inv {task}`" for task in _first(name, stack)):
+        raise Refused(
+            f"{name}: a drill begins where its own site serves and is the primary, and nothing moves: {first} first"
+        )
     return name, stack, inside[0]
+
+
+def _first(name: str, stack: Stack) -> list[str]:
+    """Return the tasks that have a front's own site serve and be the primary; none where that is so."""
+    if stack.failover and stack.failover.moving:
+        return [f"failover.engage {name}"]
+    away = stack.active(name) != name
+    if stack.home(name) != name:
+        return [*([f"failover.engage {name} --to {name}"] if away else []), f"failover.keep {name}"]
+    return [f"failover.failback {name}"] if away else []
 
 
 def _background(stack: Stack) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Caddy in front of the application: who gets through, and as whom."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.components.user_data.conftest import HOST, OTHER_HOST, Authority, Identity
-from tests.components.user_data.network import BALANCER, PRIVATE, Network, application, eventually, variables
+from components import user_data
+from tests.components.user_data.conftest import HOST, OTHER_HOST, Authority, Identity, Put
+from tests.components.user_data.network import BALANCER, PRIVATE, Namespace, Network, application, eventually, variables
 
 CLIENT = """
 import json, socket, ssl, struct, sys
@@ -31,6 +33,17 @@ try:
             print(json.dumps({"status": int(head.split()[1]), "body": body}))
 except OSError as error:
     print(json.dumps({"error": str(error)}))
+"""
+
+PROOF = """
+import json, sys
+from pathlib import Path
+from operations.rebuild import health
+from sandbox.machines import Endpoint
+host, *files = json.loads(sys.argv[1])
+context = health.tls(*(Path(each).read_text() for each in files), named=bool(host))
+door = health.Door(Endpoint("127.0.0.1", 443), host)
+print(json.dumps(health.ask(door, "/healthz", context)))
 """
 
 
@@ -58,10 +71,31 @@ class Front:
         answer: dict[str, object] = json.loads(asker.run(sys.executable, "-c", CLIENT, json.dumps(wanted)).stdout)
         return answer
 
+    def prove(self, host: str | None) -> int | str:
+        """Ask as a move does for the proof that a balancer of that name serves; return the status, or the error."""
+        files = [str(self.network.root / "etc/caddy/origin.pem"), str(self.identity)]
+        clean = ("env", "--unset=PYTHONPATH")  # that is for Debian's own programs
+        answer = self.network.server.run(*clean, sys.executable, "-c", PROOF, json.dumps([host, *files]))
+        said: int | str = json.loads(answer.stdout)
+        return said
+
 
 def store(identity: Identity, path: Path) -> Path:
     path.write_text(identity.certificate + identity.key)
     return path
+
+
+@pytest.fixture
+def names(role_server: user_data.RoleServer) -> tuple[str, ...]:
+    """The names that the server serves."""
+    return role_server.host_names
+
+
+@pytest.fixture
+def network(
+    namespaces: tuple[Namespace, Namespace], role_server: user_data.RoleServer, put: Put, names: tuple[str, ...]
+) -> Network:
+    return Network(*namespaces, put(dataclasses.replace(role_server, host_names=names)))
 
 
 @pytest.fixture
@@ -117,6 +151,17 @@ def test_who_has_no_certificate_of_our_pull_authority_is_refused(front: Front, t
 
 def test_a_name_of_the_zone_that_is_not_this_servers_is_not_served(front: Front) -> None:
     assert front.get(host=OTHER_HOST) == {"status": 421, "body": ""}
+
+
+def test_the_proof_of_a_move_gets_through_by_the_name_that_is_served(front: Front) -> None:
+    assert front.prove(HOST) == 200
+    assert front.prove(OTHER_HOST) == 421
+    assert "not valid for 'api.elsewhere.example'" in str(front.prove("api.elsewhere.example"))
+
+
+@pytest.mark.parametrize("names", [()])
+def test_a_server_without_a_name_is_proved_by_any(front: Front) -> None:
+    assert front.prove(None) == 200
 
 
 def test_only_balancers_may_say_whom_they_stand_for(front: Front) -> None:

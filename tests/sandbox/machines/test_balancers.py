@@ -3,6 +3,7 @@
 import http.client
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -91,6 +92,31 @@ def fleet(made: Balanced) -> Balanced:
 def test_connections_are_spread_over_the_servers(fleet: Balanced) -> None:
     assert fleet.servers() == {"api-1", "api-2"}
     assert [fleet.status(label) for label in ("api-1", "api-2")] == ["UP", "UP"]
+
+
+def test_a_server_answers_for_the_names_alone_that_it_serves(fleet: Balanced) -> None:
+    def asked(*hosts: str) -> list[int]:
+        found = []
+        for host in hosts:
+            connection = fleet.connect()
+            with suppress(http.client.HTTPException, OSError):
+                connection.request("GET", "/", headers={"Host": host})
+                found.append(connection.getresponse().status)
+            connection.close()
+        return found
+
+    fleet.mode("api-2", "reject")
+    file = fleet.root("api-1") / "etc/caddy/caddy.env"
+    before = file.read_text()
+    assert asked("anybody.example") == [200]
+    file.write_text(before.replace("path *", "host api.example bots.example"))
+    assert fleet.run("api-1", "systemctl restart caddy.service").returncode == 0
+    eventually(lambda: asked("API.example:443", "bots.example", "anybody.example", "127.0.0.1"), [200, 200, 421, 421])
+    file.write_text("SERVED=\n")
+    assert fleet.run("api-1", "systemctl restart caddy.service").returncode == 1
+    file.write_text(before)
+    assert fleet.run("api-1", "systemctl restart caddy.service").returncode == 0
+    eventually(lambda: asked("anybody.example"), [200])
 
 
 def test_a_drained_node_keeps_its_connections_and_gets_no_new_one(fleet: Balanced) -> None:
