@@ -17,8 +17,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from copies import compare, evidence, listing, processes, record, roles, server
-from copies.config import NOTICING, Config, variables
+from copies import compare, dump, evidence, listing, processes, record, roles, server
+from copies.config import Config
 from copies.copy import DRIFT
 from copies.listing import Copy
 from copies.repository import Repository, RepositoryError, Say
@@ -136,29 +136,17 @@ def expected(config: Config, repository: Repository, copy: Copy) -> tuple[dict[s
     return found, own
 
 
-def restore(programs: Path, dump: Path, database: Mapping[str, Any], *more: str, user: processes.User | None) -> None:
-    """Restore a dump into a database, as a user of this machine.
-
-    Raises:
-        ServerError: it can't be.
-    """
-    options = ["--exit-on-error", "--no-password", f"--jobs={os.cpu_count() or 1}", NOTICING]
-    environment = variables({name: str(value) for name, value in database.items()})
-    command: list[str | Path] = [programs / "pg_restore", *options, *more, dump]
-    server.finish(processes.start(command, environment, user=user), "pg_restore")
-
-
-def fetch(repository: Repository, copy: Copy, dump: Path) -> None:
+def fetch(repository: Repository, copy: Copy, into: Path) -> None:
     """Write a copy's dump to a file.
 
     Raises:
         RepositoryError: it can't be read.
         DrillError: it is not whole, or there is no room for it.
     """
-    free = shutil.disk_usage(dump.parent).free
+    free = shutil.disk_usage(into.parent).free
     if free < _ROOM * copy.size:
-        raise DrillError(f"{dump.parent} has room for {free} bytes; the copy needs {_ROOM * copy.size} to be restored")
-    with dump.open("wb") as file:
+        raise DrillError(f"{into.parent} has room for {free} bytes; the copy needs {_ROOM * copy.size} to be restored")
+    with into.open("wb") as file:
         if owner := server.account():
             os.fchown(file.fileno(), *owner)
         reading = repository.reading(copy.dump, listing.DUMP, file)
@@ -166,8 +154,8 @@ def fetch(repository: Repository, copy: Copy, dump: Path) -> None:
             reading.finish()
         finally:
             reading.end()
-    if dump.stat().st_size != copy.size:
-        raise DrillError(f"the dump is truncated: {dump.stat().st_size} of {copy.size} bytes")
+    if into.stat().st_size != copy.size:
+        raise DrillError(f"the dump is truncated: {into.stat().st_size} of {copy.size} bytes")
 
 
 @dataclass(frozen=True)
@@ -185,12 +173,12 @@ class _Proof:
         before, config = expected(self.config, self.repository, self.copy)
         programs = config.program("initdb").parent
         with server.folder() as folder:
-            data, dump = folder / "data", folder / "dump"
+            data, file = folder / "data", folder / "dump"
             self._tell(f"fetching the copy {self.copy.id}, {self.copy.size} bytes")
             making = server.initialise(programs, data)
             try:
                 with self.watch.part("fetch"):
-                    fetch(self.repository, self.copy, dump)
+                    fetch(self.repository, self.copy, file)
                     server.finish(making, "initdb")
             finally:
                 processes.end(making)
@@ -198,7 +186,7 @@ class _Proof:
                 self._tell(f"restoring it into PostgreSQL {before['server']['major']}")
                 with self.watch.part("restore"):
                     database = _prepared(reached, before)
-                    restore(programs, dump, database, user=server.account())
+                    dump.restore(programs, file, database, dump.contents(programs, file), user=server.account())
                 self._tell("comparing it with its record")
                 with self.watch.part("compare"):
                     self._compare(before, record.take(database, record.ALONE), found)

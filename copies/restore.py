@@ -5,7 +5,6 @@ who own something, and lets them make things where their own things are, for as 
 """
 
 import argparse
-import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from copies import compare, config, drill, record, roles, server
+from copies import compare, config, drill, dump, record, roles, server
 from copies.config import Config
 from copies.drill import DrillError
 from copies.record import Connection
@@ -51,7 +50,7 @@ def run(config_: Config, wanted: argparse.Namespace, say: Say) -> dict[str, Any]
                 watch.part("restore"),
                 psycopg.connect(make_conninfo(**config.connecting(into)), autocommit=True) as connection,
             ):
-                _Restoring(connection, before, own.program("pg_restore"), folder / "dump").run(into, found)
+                _Restoring(connection, before, own.program("pg_restore").parent, folder / "dump").run(into, found)
         say(f"{config_.name}: comparing")
         with watch.part("compare"):
             after = record.take(into)
@@ -83,11 +82,11 @@ def _require_empty(before: Mapping[str, Any], given: Mapping[str, Any]) -> None:
 class _Restoring:
     """One restore, by whoever the connection's user is."""
 
-    def __init__(self, connection: Connection, before: Mapping[str, Any], program: Path, dump: Path) -> None:
+    def __init__(self, connection: Connection, before: Mapping[str, Any], programs: Path, file: Path) -> None:
         self._connection = connection
         self._before = before
-        self._program = program
-        self._dump = dump
+        self._programs = programs
+        self._dump = file
         found = connection.execute(
             "select current_user, rolsuper from pg_roles where rolname = current_user"
         ).fetchall()
@@ -98,9 +97,9 @@ class _Restoring:
         found["roles without login"] = self._make_roles()
         joined = [] if self._mighty else self._join_owners()
         schemas, others = self._contents()
-        self._restore(into, schemas, "schemas")
+        dump.restore(self._programs, self._dump, into, schemas, user=None)
         lent = [] if self._mighty else self._lend()
-        self._restore(into, others, "others")
+        dump.restore(self._programs, self._dump, into, others, user=None)
         self._execute([f"revoke create on schema {schema} from {owner}" for schema, owner in lent])
         found["refused"] = roles.set_up(self._connection, self._before, strict=False)
         kept = {facts["role"] for facts in self._sections["memberships"].values() if facts["member"] == self._me}
@@ -146,22 +145,14 @@ class _Restoring:
         return [(name, facts) for section in sections for name, facts in self._sections[section].items()]
 
     def _contents(self) -> tuple[list[str], list[str]]:
-        """Return the dump's contents, schemas and others, in the form that pg_restore takes.
+        """Return the dump's contents, schemas and others.
 
         Comments on extensions are left out: managed PostgreSQL owns these, and comments on them itself.
         """
-        listed = subprocess.run([self._program, "--list", self._dump], capture_output=True, text=True, check=False)
-        if listed.returncode:
-            raise server.ServerError(f"pg_restore failed: {' '.join(listed.stderr.split())[:500]}")
-        lines = [line for line in listed.stdout.splitlines() if line and not line.startswith(";")]
+        lines = dump.contents(self._programs, self._dump)
         lines = [line for line in lines if self._mighty or " COMMENT - EXTENSION " not in line]
         schemas = [line for line in lines if " SCHEMA - " in line and " ACL " not in line and " COMMENT " not in line]
         return schemas, [line for line in lines if line not in {*schemas}]
-
-    def _restore(self, into: Mapping[str, str], contents: list[str], name: str) -> None:
-        chosen = self._dump.with_name(name)
-        chosen.write_text("".join(f"{line}\n" for line in contents))
-        drill.restore(self._program.parent, self._dump, into, f"--use-list={chosen}", user=None)
 
     def _lend(self) -> list[tuple[str, str]]:
         """Let owners make things in the schemas that theirs are in; return what was lent, and not theirs before."""

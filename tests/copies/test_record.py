@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from copies import compare, config, drill, record, server
+from copies import compare, config, drill, dump, record, server
 from copies.catalog import shape
 from tests.copies import cluster
 from tests.copies.cluster import Cluster
@@ -42,14 +42,15 @@ def sample(request: pytest.FixtureRequest) -> Iterator[Sample]:
 
 def test_a_restored_database_has_the_same_record(sample: Sample) -> None:
     with server.folder() as folder, record.snapshot(sample.database) as held:
-        options = ["--format=custom", "--compress=0", f"--snapshot={held.name}", f"--file={folder / 'dump'}"]
+        file = folder / "dump"
+        options = ["--format=custom", "--compress=0", f"--snapshot={held.name}", f"--file={file}"]
         sample.cluster.programs.run("pg_dump", *options, variables=config.variables(sample.database))
         taken = json.loads(json.dumps(held.end(held.take())))
         programs = sample.cluster.programs.folder
         server.finish(server.initialise(programs, folder / "data"), "initdb")
         with server.running(programs, folder / "data") as reached:
             database = drill._prepared(reached, taken)
-            drill.restore(programs, folder / "dump", database, user=None)
+            dump.restore(programs, file, database, dump.contents(programs, file), user=None)
             assert compare.differences(taken, record.take(database)) == []
 
 
