@@ -12,6 +12,9 @@ from pathlib import Path
 
 from toolchain import cache, progress
 
+# The engine has pip list the packages at the beginning of each run, and pip would ask its index for news of itself.
+_PIP = "[global]\ndisable-pip-version-check = true\nno-input = true\n"
+
 
 def is_current(root: Path) -> bool:
     """Whether `.venv` of the project `root` was made to its end, here, from the lock file as it is now."""
@@ -37,11 +40,11 @@ def make(root: Path, say: cache.Say) -> None:
         progress.Command(
             f"making the Python environment {environment}", [python, "-m", "venv", "--clear", environment]
         ).run(say)
+        (environment / "pip.conf").write_text(_PIP)
         progress.Command(
             f"installing the packages of {lock.name}",
             [environment / "bin" / "python", "-m", "pip", "install", "--require-hashes", "-r", lock],
             measure=_packages,
-            environment={"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"},
         ).run(say)
         (environment / "stamp").write_bytes(_stamp(root))
 

@@ -2,9 +2,11 @@
 
 import base64
 import hashlib
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -117,6 +119,22 @@ def test_two_at_once_make_the_environment_once_and_both_run(project: Path) -> No
     assert [process.returncode for process in both] == [0, 0]
     assert "".join(printed).count(MAKING) == 1
     assert all(text.endswith("the task runs\n") for text in printed)
+
+
+def test_pip_asks_nobody_when_the_engine_has_it_list_the_packages(project: Path, tmp_path: Path) -> None:
+    assert run(project, "where")[0] == 0
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(0)
+        ended = subprocess.run(
+            [project / ".venv" / "bin" / "python", "-m", "pip", "list", "-v", "--format", "json"],
+            env={"HOME": str(tmp_path), "HTTPS_PROXY": f"http://127.0.0.1:{proxy.getsockname()[1]}"},
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
+        assert json.loads(ended.stdout)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
 
 
 def test_an_environment_that_was_interrupted_half_way_is_made_again(project: Path) -> None:
