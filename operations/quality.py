@@ -10,7 +10,8 @@ LINTERS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
 # Tests wait as well, for servers that boot and for probes, so that one more than there are processors keeps all busy.
 _AT_ONCE = (os.cpu_count() or 1) + 1
 # A file's tests stay together, since they share what is dear: a stack on the sandbox. In the order of their names, the
-# dear files come first; xdist's own order goes by the number of tests. The dearest tests are named at the end.
+# dear files come first, and what comes last is small; xdist's own order goes by the number of tests. The dearest tests
+# are named at the end.
 TESTS = (
     "pytest",
     f"--numprocesses={_AT_ONCE}",
