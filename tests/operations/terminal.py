@@ -19,6 +19,7 @@ class Terminal:
 
     def __init__(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> None:
         self.shown = ""
+        self._seen = 0
         self._pid, self._screen = pty.fork()
         if self._pid == 0:
             os.chdir(folder)
@@ -26,11 +27,11 @@ class Terminal:
         fcntl.ioctl(self._screen, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
 
     def wait_for(self, text: str, seconds: float = 180) -> None:
-        """Read until the program has shown a text that it had not shown before the call."""
-        begin = len(self.shown)
+        """Read until the program has shown a text, after the one that was waited for last."""
         until = time.monotonic() + seconds
-        while text not in self.shown[begin:]:
+        while (at := self.shown.find(text, self._seen)) < 0:
             assert self._read(until - time.monotonic()), f"'{text}' was not shown:\n{self.shown[-4000:]}"
+        self._seen = at + len(text)
 
     def type(self, text: str) -> None:
         """Type something."""
