@@ -142,7 +142,9 @@ class Edge:
             yield f"    use_backend {name.backend} if {{ var(txn.host) -m str {name.host} }}\n"
         yield f"    default_backend nowhere\n\nbackend nowhere\n    {_NO_ORIGIN}\n"
         for name in names:
-            yield f"\nbackend {name.backend}\n    balance random(1)\n    {_NO_ORIGIN} if {{ nbsrv lt 1 }}\n"
+            yield f"\nbackend {name.backend}\n    balance random(1)\n"
+            # One that another has taken over from counts no servers, and goes on with what it has all the same.
+            yield f"    {_NO_ORIGIN} if {{ nbsrv lt 1 }} !{{ stopping }}\n"
             if name.affinity:
                 yield f"    cookie __cflb insert indirect nocache httponly maxlife {name.affinity}s\n"
             for server in name.servers:

@@ -173,6 +173,17 @@ def test_what_is_changed_while_requests_come_breaks_none(well: Sites) -> None:
     assert statuses == {200}
 
 
+def test_who_was_asking_while_something_changed_is_answered_as_before(well: Sites) -> None:
+    at = well.ready()
+    with socket.create_connection((at.host, at.port), timeout=30) as visitor:
+        visitor.sendall(b"GET /visit HTTP/1.1\r\n")
+        made = well.balance(f"new.{ZONE}", well.pool("new", "here"))
+        well.ready()
+        visitor.sendall(f"Host: {HOST}\r\nConnection: close\r\n\r\n".encode())
+        assert visitor.makefile().readline().split(" ")[1] == "200"
+    well.cloudflare("DELETE", f"/zones/{ZONE_ID}/load_balancers/{made}")
+
+
 @pytest.fixture(scope="module")
 def worker(made: Sites, pools: tuple[str, str]) -> Sites:
     """A Worker with a route, at a name that leads nowhere."""
