@@ -47,8 +47,13 @@ def up(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
     chosen = stacks.select(root, wanted)
     for name, stack in chosen.items():
         if stack.failover and stack.failover.moving:
-            to = stack.failover.moving.to
-            raise Refused(f"{name}: a move to {to} is under way; finish it, or take it back (docs/failover.md)")
+            moving = stack.failover.moving
+            verb, where = "failback" if moving.lossless else "engage", " --sandbox" if on_sandbox else ""
+            task = f"./inv failover.{verb} {name}{where}"
+            raise Refused(
+                f"{name}: a move to {moving.to} is under way, and brings up itself what it needs: `{task}` goes on "
+                f"with it, `{task} --back` goes back, and then `up` works (docs/failover.md)"
+            )
     if len(chosen) > 1 and agreed.asked != Asked():
         raise Refused("--replace and --delete name what one stack holds; name that stack, one at a time")
     require_consent(f"up {wanted}", on_sandbox=on_sandbox, yes=agreed.yes)

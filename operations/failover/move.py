@@ -96,6 +96,12 @@ def go(sites: Sites, to: Site, asked: Asked) -> int:
         say(f"{sites.front.name}: going on with the move to {to.name}, which began {moving.since}")
         if asked.data_is_there and moving.databases:
             raise Refused(f"{sites.front.name}: --data-is-there: that move brings data; `--back` first")
+        if asked.lossless and sites.active.name == moving.source and not moving.databases and sites.environments():
+            there = replace(asked, lossless=False, data_is_there=True)
+            raise Refused(
+                f"{sites.front.name}: that move brings no data, and every row of {moving.source} is wanted: "
+                f"`{task(sites, to, asked)} --back` first, or `{task(sites, to, there)}` goes on and gives it up"
+            )
         if moving.lossless and asked.last_copy and sites.active.name == moving.source:
             moving = _given_up(sites, to, moving, asked)
     journal.noted(sites, moving)

@@ -76,7 +76,9 @@ class Sites:
         ((name, stack),) = chosen.items()
         front = stack.standby.of if stack.standby else name
         front_stack = stacks.select(root, front)[front]
-        if not front_stack.other_sites() and not (alone and front_stack.has_front):
+        if not front_stack.has_front:
+            raise Refused(f"{settings.stack_file(front)}: {STACK_KEY}.zone: it has none, so no names that could move")
+        if not front_stack.other_sites() and not alone:
             raise Refused(
                 f"{settings.stack_file(front)}: {STACK_KEY}.failover: it names no other sites, so nothing can move; "
                 "docs/sites.md says how a standby is declared"

@@ -257,6 +257,7 @@ def test_names_move_with_the_last_copy_while_the_data_center_is_dark_and_nothing
     pair.cut(lambda: bool(pair.messages()), "failover.engage")  # traffic has moved, and no copy is made yet
     ended = pair.task("up", "--yes")
     assert (ended.code, "us-central: a move to us-standby is under way" in ended.errors) == (2, True), ended.errors
+    assert "`./inv failover.engage us-central --sandbox --back` goes back, and then `up` works" in ended.errors
     said = pair.good("failover.engage")
     assert "going on with the move to us-standby" in said
     assert "us-standby: production: it has a copy of its own" in said
@@ -307,6 +308,9 @@ def test_a_failback_that_is_gone_on_with_brings_every_row_or_nothing(pair: Pair)
     )
     assert "`./inv failover.failback us-central --sandbox` goes on" in ended.output + ended.errors
     moving = pair.failover()["moving"]
+    pair.sites().written(moving={**moving, "databases": {}, "lossless": False})  # as of `engage --data-is-there`
+    ended = pair.task("failover.failback", "--yes")
+    assert (ended.code, "that move brings no data, and every row of us-standby is wanted" in ended.errors) == (2, True)
     pair.sites().written(moving=None)
     ended = pair.task("failover.failback", "--yes")  # as somebody does whose checkout does not have the journal
     assert (ended.code, "moving" in pair.failover()) == (2, False)

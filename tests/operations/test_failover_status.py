@@ -108,7 +108,7 @@ def front(sandbox_checkout: Checkout) -> Front:
 def test_a_stack_without_names_is_refused(front: Front) -> None:
     ended = front.checkout.run("failover.status", "test", "--sandbox")
     assert ended.code == 2
-    assert "it names no other sites, so nothing can move" in ended.errors
+    assert "chat-tonic:stack.zone: it has none, so no names that could move" in ended.errors
 
 
 def test_a_front_without_other_sites_is_looked_at_and_nothing_can_move(front: Front) -> None:
