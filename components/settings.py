@@ -339,13 +339,13 @@ def _move_problems(stack: str, running: Mapping[str, Any], wanted: Mapping[str, 
     """Yield what is wrong: every move has a version, one higher than the last."""
     if not running:
         return
-    version = wanted.get("version", 0)
-    is_newer = version > running["version"] if wanted else running["active"] == stack
+    is_newer = wanted["version"] > running["version"] if wanted else running["active"] == stack
     if not is_newer and wanted != running:
+        said = f"version {wanted['version']}, by which {wanted['active']} serves" if wanted else "the section is gone"
         yield (
-            f"{version} is older than what runs, {running['version']:.0f}, with which {running['active']} serves the "
-            "stateful names: `git pull` probably has the newer files, of all sites. Names move by `./inv "
-            "failover.engage` and `failback`"
+            f"{said}; what runs is version {running['version']:.0f}, by which {running['active']} serves the stateful "
+            "names: `git pull` probably has the newer files, of all sites. Names move by `./inv failover.engage` and "
+            "`failback`"
         )
 
 

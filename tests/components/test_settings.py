@@ -450,11 +450,27 @@ def test_the_image_of_a_running_generation_does_not_change(folder: Path) -> None
     [
         ({"version": 3, "active": "us-standby"}, {"version": 3.0, "active": "us-standby"}, None),
         ({"version": 4}, {"version": 3.0, "active": "us-standby"}, None),
-        ({}, {"version": 2.0, "active": "us-standby"}, "1 is older than what runs, 2, with which us-standby serves"),
-        ({"version": 2}, {"version": 2.0, "active": "us-standby"}, "2 is older than what runs, 2"),
-        ({"version": 2}, {"version": 3.0, "active": "us-central"}, "2 is older than what runs, 3"),
+        (
+            {},
+            {"version": 2.0, "active": "us-standby"},
+            "version 1, by which us-central serves; what runs is version 2, by which us-standby serves",
+        ),
+        (
+            {"version": 2},
+            {"version": 2.0, "active": "us-standby"},
+            "version 2, by which us-central serves; what runs is version 2, by which us-standby serves",
+        ),
+        (
+            {"version": 2},
+            {"version": 3.0, "active": "us-central"},
+            "version 2, by which us-central serves; what runs is version 3, by which us-central serves",
+        ),
         (None, {"version": 3.0, "active": "us-central"}, None),
-        (None, {"version": 3.0, "active": "us-standby"}, "0 is older than what runs, 3"),
+        (
+            None,
+            {"version": 3.0, "active": "us-standby"},
+            "the section is gone; what runs is version 3, by which us-standby serves",
+        ),
     ],
 )
 def test_files_of_before_a_move_take_no_traffic_back(

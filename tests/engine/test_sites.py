@@ -120,7 +120,7 @@ def test_traffic_moves_with_the_active_site_and_nothing_else_changes(front: Chec
     older.write_text(before)
     refused = front.up()
     assert refused.code != 0
-    assert "1 is older than what runs, 2, with which us-standby serves the stateful names" in str(refused.events)
+    assert "version 1, by which us-central serves; what runs is version 2, by which us-standby" in str(refused.events)
     older.write_text(now)
 
     kept = up(front, **{"failover.home": "us-standby", "failover.active": None})
