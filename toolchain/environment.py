@@ -1,8 +1,8 @@
 """Makes the project's Python environment, `.venv`, from requirements.lock.
 
-`./inv` runs this when the two differ, with whatever Python 3.11 or newer it found: only the standard library
+`./inv` runs this when the stamp differs, with whatever Python 3.11 or newer it found: only the standard library
 is used here. The stamp `.venv/stamp` is written last, so that an interrupted start is made again. It holds
-what the environment was made from: the project's folder (scripts in an environment name it), and the lock.
+what the environment was made from: the project's folder (scripts in an environment name it), the lock, and this file.
 """
 
 import os
@@ -17,7 +17,7 @@ _PIP = "[global]\ndisable-pip-version-check = true\nno-input = true\n"
 
 
 def is_current(root: Path) -> bool:
-    """Whether `.venv` of the project `root` was made to its end, here, from the lock file as it is now."""
+    """Whether `.venv` of the project `root` was made to its end, here, as it would be made now."""
     stamp = root / ".venv" / "stamp"
     return stamp.exists() and stamp.read_bytes() == _stamp(root)
 
@@ -50,7 +50,8 @@ def make(root: Path, say: cache.Say) -> None:
 
 
 def _stamp(root: Path) -> bytes:
-    return os.fsencode(root) + b"\n" + (root / "requirements.lock").read_bytes()
+    made_from = (root / "requirements.lock", root / "toolchain" / "environment.py")
+    return os.fsencode(root) + b"\n" + b"".join(each.read_bytes() for each in made_from)
 
 
 def _packages(lines: Sequence[str]) -> str:

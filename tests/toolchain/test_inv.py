@@ -183,8 +183,8 @@ def put_environment(project: Path) -> None:
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\necho "run with $*"\n')
     python.chmod(0o755)
-    lock = (project / "requirements.lock").read_text()
-    (project / ".venv" / "stamp").write_text(f"{project}\n{lock}")
+    made_from = [project / "requirements.lock", project / "toolchain" / "environment.py"]
+    (project / ".venv" / "stamp").write_text(f"{project}\n" + "".join(each.read_text() for each in made_from))
 
 
 def test_with_a_current_environment_it_only_runs_invoke_in_it(project: Path, program: PutProgram) -> None:
@@ -192,6 +192,15 @@ def test_with_a_current_environment_it_only_runs_invoke_in_it(project: Path, pro
     program("python3", "echo made again")
     assert run(project, "where", "an argument") == (0, "run with -m toolchain where an argument\n")
     assert environment.is_current(project)
+
+
+def test_the_environment_is_made_again_when_what_makes_it_has_changed(project: Path, program: PutProgram) -> None:
+    put_environment(project)
+    program("python3", '[ "$1" = -c ] || echo "made again"')
+    with (project / "toolchain" / "environment.py").open("a") as maker:
+        maker.write("# changed\n")
+    assert run(project, "where")[1].startswith("made again\n")
+    assert not environment.is_current(project)
 
 
 def test_the_environment_is_made_again_when_it_was_copied_here_or_its_python_is_gone(
