@@ -79,7 +79,7 @@ class BalancedName(pulumi.ComponentResource):
         )
         self.register_outputs({"pools": self.pools})
 
-    def _monitor(self) -> cloudflare.LoadBalancerMonitor:
+    def _monitor(self) -> "cloudflare.LoadBalancerMonitor":
         name, args, health = f"{self._name}-monitor", self._args, self._args.health
         return cloudflare.LoadBalancerMonitor(
             name,
@@ -109,7 +109,7 @@ class BalancedName(pulumi.ComponentResource):
         )
 
     def _pool(
-        self, site: str, address: pulumi.Input[str], monitor: cloudflare.LoadBalancerMonitor
+        self, site: str, address: pulumi.Input[str], monitor: "cloudflare.LoadBalancerMonitor"
     ) -> pulumi.Output[str]:
         args = self._args
         other = "" if site == args.site else site  # the front's own is called as if there were no others
@@ -169,7 +169,7 @@ class ProxiedName(pulumi.ComponentResource):
         self.register_outputs({"check_id": self.check_id})
 
 
-def record(resource: str, parent: pulumi.Resource, about: str, **inputs: Any) -> cloudflare.DnsRecord:
+def record(resource: str, parent: pulumi.Resource, about: str, **inputs: Any) -> "cloudflare.DnsRecord":
     """Return a record with these inputs, whose comment says what it is about, and which is found again by it."""
     return cloudflare.DnsRecord(
         resource,
@@ -181,7 +181,7 @@ def record(resource: str, parent: pulumi.Resource, about: str, **inputs: Any) ->
 
 def connection_check(
     resource: str, parent: pulumi.Resource, health: Health, *, port: int, **inputs: Any
-) -> cloudflare.Healthcheck:
+) -> "cloudflare.Healthcheck":
     """Return a standalone check, with these inputs, of whether a port takes connections, as often as `health` says."""
     return cloudflare.Healthcheck(
         resource,

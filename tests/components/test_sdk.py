@@ -46,3 +46,12 @@ def test_a_task_imports_no_provider_sdk(module: str) -> None:
     code = f"import sys, {module}; print([m for m in sys.modules if m.startswith(('pulumi', 'grpc'))])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert run.stdout.strip() == "[]"
+
+
+def test_the_program_imports_of_a_cloud_only_what_its_stack_makes() -> None:
+    code = (
+        "import sys, components.region; "
+        "print([m for m in sys.modules if m.startswith(('pulumi_linode.', 'pulumi_cloudflare.'))])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert run.stdout.strip() == "[]"
