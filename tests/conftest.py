@@ -1,9 +1,13 @@
 """What all tests share."""
 
+import os
 import signal
 
 import hypothesis
 import pytest
+
+# The tests run the engine again and again, for seconds each: there is memory enough for it to collect less often.
+os.environ.setdefault("GOGC", "400")
 
 # How long a case takes is no property: another job on the machine would fail it.
 hypothesis.settings.register_profile("untimed", deadline=None)
