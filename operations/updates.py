@@ -48,8 +48,8 @@ def up(root: Path, wanted: str, agreed: Agreed, *, on_sandbox: bool) -> int:
     for name, stack in chosen.items():
         if stack.failover and stack.failover.moving:
             moving = stack.failover.moving
-            verb, where = "failback" if moving.lossless else "engage", " --sandbox" if on_sandbox else ""
-            task = f"./inv failover.{verb} {name}{where}"
+            verb = "failback" if moving.lossless else "engage"
+            task = _command(f"failover.{verb} {name}", on_sandbox=on_sandbox)
             raise Refused(
                 f"{name}: a move to {moving.to} is under way, and brings up itself what it needs: `{task}` goes on "
                 f"with it, `{task} --back` goes back, and then `up` works (docs/failover.md)"
@@ -296,8 +296,13 @@ def require_consent(task: str, *, on_sandbox: bool, yes: bool) -> None:
     if not (yes or has_terminal()):
         raise Refused(
             "this asks before it changes anything, and there is no terminal to ask on; if it is agreed: "
-            f"./inv {task}{' --sandbox' if on_sandbox else ''} --yes"
+            f"{_command(task, on_sandbox=on_sandbox)} --yes"
         )
+
+
+def _command(task: str, *, on_sandbox: bool) -> str:
+    """Return the command line of a task, where there is no project yet that says it."""
+    return f"./inv {task}{' --sandbox' if on_sandbox else ''}"
 
 
 def _consent(yes: bool) -> tuple[str, ...]:
